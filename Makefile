@@ -1,0 +1,57 @@
+# Outdial. `make demo` shows it at work, `make test` checks all of it.
+
+# The first Python that runs and is new enough (a pyenv shim may be on PATH and yet not run). Override: make PYTHON=... venv
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Other Pythons run the quick suite too, where one is at hand.
+OTHERS ?= 3.12 3.13
+QUICK := tests/domain tests/contracts
+
+.PHONY: help venv demo test others faults check docs bench clean
+
+help:
+	@echo "make venv    set-up alone: $(VENV) with the outdial command"
+	@echo "make demo    set-up and the main job by itself: a CSV, dialled, some fail, retried"
+	@echo "make test    set-up and every test"
+	@echo "make faults  the long crash runs"
+	@echo "make check   lint, types, import contracts, docs, tests of the domain"
+	@echo "make docs    draw the generated pages anew"
+	@echo "make bench   measure this machine"
+
+venv:
+	@test -n "$(PYTHON)" || { echo "outdial needs Python 3.11 or newer; on Debian: sudo apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) tools/venv.py $(VENV)
+
+demo: venv
+	@$(BIN)/outdial demo
+
+test: venv
+	$(BIN)/python -m pytest tests
+	@$(MAKE) --no-print-directory others
+
+# The same quick suite on the other Pythons; one that is missing is said aloud.
+others:
+	@PYTHONS="$(OTHERS)" sh tools/others.sh $(QUICK)
+
+faults: venv
+	$(BIN)/python -m pytest tests/faults -m long -s
+
+check: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/docs.py --check
+	$(BIN)/python -m pytest -q tests/domain
+
+docs: venv
+	$(BIN)/python tools/docs.py
+
+bench: venv
+	@$(BIN)/outdial bench
+
+clean:
+	rm -rf $(VENV) .venv-* .venv*.lock .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Who talks: engines that hold a conversation over a leg."""

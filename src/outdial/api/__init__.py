@@ -1,0 +1,1 @@
+"""The HTTP edge: what both wire dialects share, and the dialects themselves."""

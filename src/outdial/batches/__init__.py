@@ -1,0 +1,1 @@
+"""Use cases on batches: submit, list, cancel, retry, delete."""

@@ -1,0 +1,1 @@
+"""The HTTP edge that providers send their events to."""

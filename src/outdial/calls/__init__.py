@@ -1,0 +1,1 @@
+"""One call, from claim to outcome."""

@@ -1,0 +1,1 @@
+"""The network in a box, bench and simulate: what the server is tried against."""

@@ -1,0 +1,1 @@
+"""Legs, codecs, the 20 ms clock, recording, tone and voice detection."""

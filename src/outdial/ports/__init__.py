@@ -1,0 +1,1 @@
+"""What the rooms above may ask of an adapter: Protocols and plain values."""

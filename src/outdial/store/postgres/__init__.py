@@ -1,0 +1,1 @@
+"""The SQL of the distributed engine: any number of nodes."""

@@ -1,0 +1,1 @@
+"""The SQL of the default engine: one file, one writer."""

@@ -1,0 +1,1 @@
+"""Phone networks: one folder a provider, none of which knows another."""

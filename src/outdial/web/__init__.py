@@ -1,0 +1,1 @@
+"""Pages for people: plain HTML served beside the API."""
