@@ -39,7 +39,9 @@ def main() -> int:
     asked.add_argument("--extra", default="test", help="the optional dependencies to install (default: test)")
     args = asked.parse_args()
     if sys.version_info < OLDEST:
-        return complain(f"outdial needs Python {OLDEST[0]}.{OLDEST[1]} or newer; {sys.executable} is {sys.version.split()[0]}")
+        return complain(
+            f"outdial needs Python {OLDEST[0]}.{OLDEST[1]} or newer; {sys.executable} is {sys.version.split()[0]}"
+        )
     venv: Path = args.venv.absolute()
     venv.parent.mkdir(parents=True, exist_ok=True)
     with venv.with_name(venv.name + ".lock").open("w") as lock:
