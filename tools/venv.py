@@ -2,8 +2,8 @@
 
     python3.11 tools/venv.py .venv [--extra test]
 
-Standard library only. Does nothing when the environment is already what pyproject.toml and constraints.txt ask for; what it
-made last time is written into `<venv>/.outdial-stamp`, last of all, so an interrupted set-up starts again.
+Standard library only. Does nothing when the environment is already what pyproject.toml and constraints.txt ask for:
+what it made is written into `<venv>/.outdial-stamp`, last of all, so an interrupted set-up starts again.
 """
 
 from __future__ import annotations
@@ -109,9 +109,8 @@ def installers(venv: Path) -> Iterator[list[str]]:
         # pip 22.3 and newer can work on another environment: there it installs the environment's own pip
         if works([*pip, "--python", inside, "install", "-q", "pip"]) and works(own):
             yield own
-    if uv := shutil.which("uv"):
-        if works([uv, "pip", "install", "-q", "--python", inside, "pip"]) and works(own):
-            yield own
+    if (uv := shutil.which("uv")) and works([uv, "pip", "install", "-q", "--python", inside, "pip"]) and works(own):
+        yield own
 
 
 def foreign_pips() -> Iterator[list[str]]:
