@@ -1,0 +1,110 @@
+"""The one tree of errors.
+
+OutdialError
+├── IllegalTransition      a state machine was asked for a step that its table does not have
+├── Refused                the caller's request can't be done; becomes an HTTP answer in one place per dialect
+│   ├── NotFound           404: the thing is unknown in this workspace
+│   ├── NotAllowed         401/403: key missing, wrong, or without the right
+│   ├── Invalid            400: a value is wrong, with the parameter's name
+│   ├── InUse              400: an open batch still needs the thing
+│   └── Unprocessable      422: the request does not have the published shape
+├── Unavailable            503: we can't know or do it now; says after how many seconds to come back
+└── BadSetting             a setting is wrong; told at start
+"""
+
+from dataclasses import dataclass
+
+
+class OutdialError(Exception):
+    """The root of every error that Outdial raises on purpose."""
+
+
+@dataclass(frozen=True)
+class IllegalTransition(OutdialError):
+    """A state table has no row for this pair."""
+
+    machine: str
+    state: str
+    event: str
+
+    def __str__(self) -> str:
+        return f"{self.machine} can't take '{self.event}' in state '{self.state}'"
+
+
+class Refused(OutdialError):
+    """The request can't be done, and repeating it as it is won't help."""
+
+    kind = "invalid_request"
+
+    def __init__(self, message: str, *, code: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.param = param
+
+
+class NotFound(Refused):
+    """The thing is not in this workspace; whether it exists elsewhere is not told."""
+
+    kind = "not_found"
+
+    def __init__(self, thing: str, public_id: str, *, param: str | None = None) -> None:
+        self.thing = thing
+        self.public_id = public_id
+        shown = public_id if len(public_id) <= 64 else f"{public_id[:64]}…"
+        code = f"{thing.replace(' ', '_')}_not_found"
+        super().__init__(f"there is no {thing} {shown!r} in this workspace", code=code, param=param)
+
+
+class NotAllowed(Refused):
+    """The key is missing or wrong (401), or right but not for this (403)."""
+
+    def __init__(self, message: str, *, code: str, authenticated: bool = False) -> None:
+        super().__init__(message, code=code)
+        self.kind = "authorization_error" if authenticated else "authentication_error"
+
+
+class Invalid(Refused):
+    """A value has the right shape and can't be used all the same."""
+
+    kind = "validation_error"
+
+
+class InUse(Refused):
+    """An open batch still needs this agent or number."""
+
+    def __init__(self, thing: str, public_id: str, *, by: str) -> None:
+        super().__init__(
+            f"{thing} {public_id!r} is used by {by}, which is not over; cancel it or wait for its end", code="in_use"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One thing wrong with a request, as FastAPI words it in a 422."""
+
+    loc: tuple[str | int, ...]
+    msg: str
+    type: str
+
+
+class Unprocessable(OutdialError):
+    """The request does not have the published shape: one complaint for each place."""
+
+    def __init__(self, complaints: list[Complaint]) -> None:
+        super().__init__("; ".join(f"{'.'.join(map(str, c.loc))}: {c.msg}" for c in complaints[:5]))
+        self.complaints = complaints
+
+
+class Unavailable(OutdialError):
+    """Not now: the database is away or a twin of this request is still at work."""
+
+    def __init__(self, message: str, *, retry_after: float = 1.0, committed: bool = False) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """Seconds."""
+        self.committed = committed
+
+
+class BadSetting(OutdialError):
+    """A setting can't be used; the message names it, its value and what would do."""
