@@ -6,8 +6,10 @@ OutdialError
 │   ├── NotFound           404: the thing is unknown in this workspace
 │   ├── NotAllowed         401/403: key missing, wrong, or without the right
 │   ├── Invalid            400: a value is wrong, with the parameter's name
+│   │   └── ImpossibleNumber   not a phone number that can be dialled (domain/number.py)
 │   ├── InUse              400: an open batch still needs the thing
 │   └── Unprocessable      422: the request does not have the published shape
+├── OverLimit              more was taken from a limit than it has room for
 ├── Unavailable            503: we can't know or do it now; says after how many seconds to come back
 └── BadSetting             a setting is wrong; told at start
 """
@@ -19,7 +21,7 @@ class OutdialError(Exception):
     """The root of every error that Outdial raises on purpose."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # not frozen: Python itself writes an error's traceback
 class IllegalTransition(OutdialError):
     """A state table has no row for this pair."""
 
@@ -94,6 +96,13 @@ class Unprocessable(OutdialError):
     def __init__(self, complaints: list[Complaint]) -> None:
         super().__init__("; ".join(f"{'.'.join(map(str, c.loc))}: {c.msg}" for c in complaints[:5]))
         self.complaints = complaints
+
+
+class OverLimit(OutdialError):
+    """More calls were taken from a limit than it has room for."""
+
+    def __init__(self, wanted: int, room: int) -> None:
+        super().__init__(f"{wanted} calls were taken from a limit with room for {room}")
 
 
 class Unavailable(OutdialError):
