@@ -1,4 +1,4 @@
-"""Cancel, retry and delete of a batch as numbered decisions: who is meant by each, decided at once, carried out in order.
+"""Cancel, retry and delete of a batch as numbered decisions: who is meant, decided at once, carried out in order.
 
 A decision moves the batch's counters when it is made. Its rows may follow later, in chunks; until then a reader (and
 every writer that touches such a row) sees the row through `as_decided`. Each change of a row stamps it with the number

@@ -41,26 +41,29 @@ class Meaning:
 
     status: RecipientStatus
     """The word of the wire for the recipient."""
-    retried: bool
+    retried: bool = False
     """Whether a bare `retry` calls this one again."""
-    on_request: bool
+    on_request: bool = False
     """Whether `retry` calls this one again when `include` names it."""
-    reached: bool
+    reached: bool = False
     """Whether somebody or something answered."""
-    permanent: bool
+    permanent: bool = False
     """Whether calling this number again can't help."""
-    why_not: str
+    why_not: str = ""
     """For people: why a bare retry leaves this one alone ("" when it does not)."""
 
 
 def _failed(*, permanent: str = "") -> Meaning:
-    return Meaning(RecipientStatus.FAILED, not permanent, False, False, bool(permanent), permanent)
+    return Meaning(RecipientStatus.FAILED, retried=not permanent, permanent=bool(permanent), why_not=permanent)
 
 
 MEANING: dict[Outcome, Meaning] = {
-    Outcome.COMPLETED: Meaning(RecipientStatus.COMPLETED, False, False, True, False, "was reached"),
+    Outcome.COMPLETED: Meaning(RecipientStatus.COMPLETED, reached=True, why_not="was reached"),
     Outcome.VOICEMAIL: Meaning(
-        RecipientStatus.VOICEMAIL, False, True, True, False, 'a machine answered; ask with include: ["voicemail"]'
+        RecipientStatus.VOICEMAIL,
+        on_request=True,
+        reached=True,
+        why_not='a machine answered; ask with include: ["voicemail"]',
     ),
     Outcome.NO_ANSWER: _failed(),
     Outcome.BUSY: _failed(),
@@ -74,7 +77,7 @@ MEANING: dict[Outcome, Meaning] = {
     Outcome.INVALID_NUMBER: _failed(permanent="the number does not exist"),
     Outcome.SUPPRESSED: _failed(permanent="the number is on the do-not-call list"),
     Outcome.CANCELLED: Meaning(
-        RecipientStatus.CANCELLED, False, True, False, False, 'was cancelled; ask with include: ["cancelled"]'
+        RecipientStatus.CANCELLED, on_request=True, why_not='was cancelled; ask with include: ["cancelled"]'
     ),
 }
 

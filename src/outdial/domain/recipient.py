@@ -32,7 +32,7 @@ class RecipientEvent(StrEnum):
     RETRIED = "retried"
 
 
-P, D, I, L, C, V, F, X = RecipientStatus
+P, D, I, L, C, V, F, X = RecipientStatus  # noqa: E741  the words of the wire by a letter each
 _E = RecipientEvent
 _ENDINGS = {_E.COMPLETED: C, _E.MACHINE: V, _E.FAILED: F}
 
