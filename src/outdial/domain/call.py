@@ -26,18 +26,23 @@ class EventKind(StrEnum):
     """Looked up past the horizon and not found."""
 
 
+CONNECTION_REFUSED = "connection_refused"
+"""The reason of an `unsent` that says something about the trunk: nobody listens there."""
+
 RANK = {
     EventKind.SENT: 1,
     EventKind.DOUBTFUL: 1,
     EventKind.RINGING: 2,
     EventKind.ANSWERED: 3,
     EventKind.SAID: 3,
-    EventKind.LOST: 4,
+    EventKind.ENDED: 4,
+    # after an ending: whoever says both rang, and what rang is never dialled again by itself
     EventKind.UNSENT: 5,
     EventKind.THROTTLED: 5,
-    EventKind.ENDED: 5,
+    # last: a call is lost only if nobody knows better
+    EventKind.LOST: 6,
 }
-"""Events are folded in this order, whatever order they came in; a lower one never undoes a higher one."""
+"""Events that come together are folded in this order, whatever order they came in."""
 
 
 @dataclass(frozen=True, slots=True)

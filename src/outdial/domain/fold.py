@@ -8,6 +8,7 @@ do to a recipient who is already waiting for a newer one is in `_older`.
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
+from typing import assert_never
 
 from outdial.domain import attempt as attempts
 from outdial.domain import recipient as recipients
@@ -64,10 +65,26 @@ class Course:
 
 
 def fold(course: Course, events: Iterable[CallEvent]) -> Course:
-    """The course after all these reports, lowest rank first."""
-    for event in sorted(events, key=lambda e: (RANK[e.kind], e.at)):
-        course = _noted(_apply(course, event), event)
+    """The course after all these reports, lowest rank first; a report with an id counts once."""
+    seen: set[str] = set()
+    for event in sorted(events, key=_order):
+        if event.event_id is None or event.event_id not in seen:
+            course = _noted(_apply(course, event), event)
+            seen.add(event.event_id or "")
+    if course.doubtful and course.state is not AttemptState.DIALING:
+        course = replace(course, doubtful=False)
     return course
+
+
+def _order(event: CallEvent) -> tuple[int, float, str, str]:
+    """The last two only make the order the same whatever order the reports came in."""
+    rank = RANK[EventKind.LOST] if _knows_nothing(event) else RANK[event.kind]
+    return rank, event.at, event.kind, event.event_id or ""
+
+
+def _knows_nothing(event: CallEvent) -> bool:
+    """A network that says `it is over, and I can't say how` reports no ending: truth may still come."""
+    return event.kind is EventKind.ENDED and event.ending is not None and event.ending.outcome is Outcome.UNKNOWN
 
 
 def _noted(course: Course, event: CallEvent) -> Course:
@@ -82,25 +99,33 @@ def _noted(course: Course, event: CallEvent) -> Course:
 def _apply(course: Course, event: CallEvent) -> Course:
     match event.kind:
         case EventKind.SENT:
-            return course if course.sent_at else replace(course, sent_at=event.at)
+            course = replace(course, sent_at=_first(course.sent_at, event.at))
         case EventKind.DOUBTFUL:
-            return replace(course, doubtful=course.state is AttemptState.DIALING)
+            course = replace(course, doubtful=True)
         case EventKind.UNSENT | EventKind.THROTTLED:
-            return _given_back(course, event)
+            course = _given_back(course, event)
         case EventKind.RINGING:
-            return _rang(course, event)
+            course = _rang(course, event)
         case EventKind.ANSWERED:
-            return _answered(course, event)
+            course = _answered(course, event.at)
         case EventKind.ENDED:
-            return _ended(course, event)
+            course = _lost(course, event) if _knows_nothing(event) else _ended(course, event)
         case EventKind.LOST:
-            return _lost(course, event)
+            course = _lost(course, event)
         case EventKind.SAID:
-            return course
+            pass
+        case _:
+            assert_never(event.kind)
+    return course
+
+
+def _first(known: float | None, reported: float | None) -> float | None:
+    """The instant that was known first; 0 is one too."""
+    return reported if known is None else known
 
 
 def _rang(course: Course, event: CallEvent) -> Course:
-    course = course if course.ringing_at else replace(course, ringing_at=event.at)
+    course = replace(course, ringing_at=_first(course.ringing_at, event.at))
     if course.state is not AttemptState.DIALING:
         return course
     course = replace(course, state=attempts.next_state(course.state, AttemptEvent.RANG))
@@ -109,12 +134,14 @@ def _rang(course: Course, event: CallEvent) -> Course:
     return course
 
 
-def _answered(course: Course, event: CallEvent) -> Course:
-    course = course if course.answered_at else replace(course, answered_at=event.at)
+def _answered(course: Course, at: float) -> Course:
+    course = replace(course, answered_at=_first(course.answered_at, at))
     if course.state not in {AttemptState.DIALING, AttemptState.RINGING, AttemptState.UNKNOWN}:
         return course
-    course = replace(course, state=attempts.next_state(course.state, AttemptEvent.ANSWERED))
-    if course.newer is Newer.GONE:
+    # out of `unknown` it has no ending any more
+    state = attempts.next_state(course.state, AttemptEvent.ANSWERED)
+    course = replace(course, state=state, ending=None, ended_at=None)
+    if not _may_lead(course):
         return course
     return _current(course, RecipientEvent.ANSWERED, None)
 
@@ -122,20 +149,15 @@ def _answered(course: Course, event: CallEvent) -> Course:
 def _ended(course: Course, event: CallEvent) -> Course:
     if course.state in {AttemptState.ENDED, AttemptState.VOID, AttemptState.INTENT}:
         return course
-    assert event.ending is not None, "an `ended` report carries its ending"
+    if event.answered_at is not None and course.answered_at is None:
+        # an ending that knows of an answer is both, as if they had been reported one by one
+        course = _answered(course, event.answered_at)
+    course = replace(course, ringing_at=_first(course.ringing_at, event.at if event.rang else None))
+    ending = closing(course, event.ending or Ending(Outcome.NETWORK_ERROR, "unexplained"))
     course = replace(
-        course,
-        answered_at=course.answered_at or event.answered_at,
-        ringing_at=course.ringing_at or (event.at if event.rang else None),
+        course, state=attempts.next_state(course.state, AttemptEvent.ENDED), ending=ending, ended_at=event.at
     )
-    ending = closing(course, event.ending)
-    course = replace(
-        course,
-        state=attempts.next_state(course.state, AttemptEvent.ENDED),
-        ending=ending,
-        ended_at=event.at,
-    )
-    if course.newer is Newer.GONE or (course.newer is not Newer.NONE and not _outranks_a_wait(ending.outcome)):
+    if not _may_lead(course) or (course.newer is not Newer.NONE and not _outranks_a_wait(ending.outcome)):
         return course
     return _current(course, ENDING_EVENT[status_of(ending.outcome)], ending.outcome)
 
@@ -146,7 +168,7 @@ def _lost(course: Course, event: CallEvent) -> Course:
     course = replace(
         course,
         state=attempts.next_state(course.state, AttemptEvent.LOST),
-        ending=Ending(Outcome.UNKNOWN, event.reason or "node_lost"),
+        ending=event.ending or Ending(Outcome.UNKNOWN, event.reason or "node_lost"),
         ended_at=event.at,
     )
     if course.newer is not Newer.NONE:
@@ -156,7 +178,8 @@ def _lost(course: Course, event: CallEvent) -> Course:
 
 def _given_back(course: Course, event: CallEvent) -> Course:
     """Throttled or unsent: void, unless the phone had already rung."""
-    if course.state is AttemptState.DIALING and course.ringing_at is None and not event.rang:
+    rang = event.rang or course.ringing_at is not None
+    if course.state is AttemptState.DIALING and not rang:
         course = replace(
             course, state=attempts.next_state(course.state, AttemptEvent.WITHDRAWN), given_back=event, ended_at=event.at
         )
@@ -165,24 +188,48 @@ def _given_back(course: Course, event: CallEvent) -> Course:
         if course.give_up:
             return _current(course, RecipientEvent.CANCELLED, Outcome.CANCELLED)
         return _current(course, RecipientEvent.GIVEN_BACK, None)
-    if event.kind is EventKind.UNSENT:
-        return course
-    refused = Ending(Outcome.NETWORK_ERROR, "throttled_after_ringing", Blame.CARRIER)
-    return _ended(course, replace(event, kind=EventKind.ENDED, ending=refused))
+    # one that was lost can't be void any more, but now it is known not to have been placed
+    refused = course.state is AttemptState.UNKNOWN or event.kind is EventKind.THROTTLED
+    if course.state is AttemptState.LIVE or not refused:
+        return course  # it contradicts what the network reported, which goes on reporting
+    reason = f"{event.kind}_after_ringing" if rang else event.kind.value
+    ending = Ending(Outcome.NETWORK_ERROR, reason, Blame.CARRIER)
+    return _ended(course, replace(event, kind=EventKind.ENDED, ending=ending))
 
 
 def closing(course: Course, ending: Ending) -> Ending:
     """The ending as it is kept: a call that a cancel gave up ended by that, whatever the network calls it.
 
-    What says something lasting about the number (blocked, no such number) is kept all the same.
+    What says something lasting about the number (blocked, no such number) is kept all the same, and so is the late
+    truth of a call that was lost: its recipient has failed, and only a retry leads from there to anything but truth.
     """
-    if MEANING[ending.outcome].permanent or course.give_up is GiveUp.NO:
+    if course.give_up is GiveUp.NO or course.state is AttemptState.UNKNOWN:
+        return _not_cancelled(ending)
+    if MEANING[ending.outcome].permanent:
         return ending
     if course.answered_at is None and not MEANING[ending.outcome].reached:
         return replace(ending, outcome=Outcome.CANCELLED, reason="given_up", blame=Blame.CALLER)
     if course.give_up is GiveUp.EVEN_IF_ANSWERED:
         return replace(ending, outcome=Outcome.CANCELLED, reason="hung_up", blame=Blame.CALLER)
-    return ending
+    return _not_cancelled(ending)
+
+
+def _not_cancelled(ending: Ending) -> Ending:
+    """`cancelled` is only ever the batch's cancel: a network that says so without one means a call that it ended."""
+    if ending.outcome is not Outcome.CANCELLED:
+        return ending
+    return replace(ending, outcome=Outcome.NETWORK_ERROR, reason=ending.reason or "ended_by_network")
+
+
+def _may_lead(course: Course) -> bool:
+    """Whether this attempt's truth may be the recipient's.
+
+    Not if a newer attempt has GO, and never of one who is over: completed, voicemail, and failed but for `unknown` are
+    left by a retry alone.
+    """
+    if course.newer is Newer.GONE or course.status in {RecipientStatus.COMPLETED, RecipientStatus.VOICEMAIL}:
+        return False
+    return course.status is not RecipientStatus.FAILED or course.outcome is Outcome.UNKNOWN
 
 
 def _outranks_a_wait(outcome: Outcome) -> bool:
