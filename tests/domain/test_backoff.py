@@ -1,0 +1,90 @@
+"""Setbacks and sick trunks."""
+
+import pytest
+
+from outdial.domain.backoff import LONGEST, TrunkHealth, backoff
+from outdial.domain.limits import UNLIMITED
+
+
+@pytest.mark.parametrize(
+    ("n", "seconds"), [(0, 1), (1, 2), (2, 4), (8, 256), (9, 300), (10, 300), (10_000, 300), (-1, 1)]
+)
+def test_backoff_doubles_up_to_five_minutes(n: int, seconds: float) -> None:
+    assert backoff(n) == seconds
+
+
+def refused(times: int, now: float = 100.0) -> TrunkHealth:
+    health = TrunkHealth()
+    for _ in range(times):
+        health = health.refused(now)
+    return health
+
+
+def test_two_refusals_change_nothing() -> None:
+    assert refused(2).room(100.0) == UNLIMITED
+    assert refused(2).got_through().refused(100.0).refused(100.0).room(100.0) == UNLIMITED
+
+
+def test_the_third_in_a_row_probes_by_one_call_after_a_while() -> None:
+    health = refused(3)
+    assert health.probed
+    assert health.room(100.9) == 0
+    assert health.room(101.0) == 1
+
+
+def test_fifty_refusals_at_once_are_one_setback() -> None:
+    assert refused(50) == refused(3)
+
+
+def test_the_next_probe_waits_for_the_answer_of_the_one_under_way() -> None:
+    health = refused(3).probe_sent(101.0, answer_within=7.0)
+    assert health.room(107.9) == 0
+    assert health.room(108.0) == 1
+
+
+def test_refused_probes_wait_longer_each_time() -> None:
+    health, now, waits = refused(3), 101.0, []
+    for _ in range(10):
+        health = health.probe_sent(now, answer_within=7.0).refused(now)
+        assert health.probe_at is not None
+        waits.append(health.probe_at - now)
+        now = health.probe_at
+    assert waits == [2, 4, 8, 16, 32, 64, 128, 256, LONGEST, LONGEST]
+
+
+def test_one_that_gets_through_ends_the_probing() -> None:
+    assert refused(3).probe_sent(101.0, answer_within=7.0).got_through() == TrunkHealth()
+
+
+def test_a_healthy_trunk_takes_no_note_of_claims() -> None:
+    assert refused(2).probe_sent(101.0, answer_within=7.0) == refused(2)
+
+
+def test_three_faults_in_a_row_halt() -> None:
+    health = TrunkHealth().fault("credentials").fault("credentials")
+    assert not health.halted
+    assert not health.got_through().fault("credentials").halted
+    health = health.fault("balance")
+    assert health.halted_reason == "balance"
+    assert health.room(1e12) == 0
+
+
+def test_a_refused_connection_says_nothing_of_faults() -> None:
+    assert TrunkHealth().fault("a").fault("a").refused(1.0).fault("a").halted
+
+
+def test_a_halt_stays_until_somebody_lifts_it() -> None:
+    halted = TrunkHealth().fault("a").fault("a").fault("a")
+    assert halted.got_through().halted
+    assert halted.fault("b").halted_reason == "a"
+    assert halted.fault("").halted_reason == "a"
+
+
+def test_a_resumed_trunk_is_tried_by_one_call() -> None:
+    halted = TrunkHealth().fault("a").fault("a").fault("a")
+    resumed = halted.resumed(50.0)
+    assert resumed.room(50.0) == 1
+    assert resumed.probe_sent(50.0, answer_within=7.0).room(50.0) == 0
+    assert resumed.fault("a").halted
+    assert resumed.got_through() == TrunkHealth()
+    assert TrunkHealth().resumed(50.0) == TrunkHealth()
