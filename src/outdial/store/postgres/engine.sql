@@ -1,0 +1,33 @@
+-- name: schema_version
+select coalesce(max(version), 0) from schema_version;
+
+-- name: schema_version_note
+insert into schema_version (version, applied_at) values (:version, :applied_at);
+
+-- name: lock_buckets
+-- in byte order of their keys, on every node
+select 1 from bucket where key in (select jsonb_array_elements_text(:keys::jsonb)) order by key collate "C" for update;
+
+-- name: lock_controls
+select 1 from batch_control where batch_id in (select e::bigint from jsonb_array_elements_text(:ids::jsonb) as e)
+order by batch_id for update;
+
+-- name: lock_batches
+select 1 from batch where id in (select e::bigint from jsonb_array_elements_text(:ids::jsonb) as e)
+order by id for update;
+
+-- name: notify
+select pg_notify(:channel, :topic);
+
+-- name: committer_enter
+insert into committer (id, token, seen_at) values (:id, 0, :now) on conflict (id) do update set seen_at = excluded.seen_at;
+
+-- name: committer_forget
+delete from committer where id = :id or seen_at < :before;
+
+-- name: committer_note
+update committer set token = :token where id = :id;
+
+-- name: committer_token
+-- waits for the transaction that holds the row, so the answer is final
+select token from committer where id = :id for update;

@@ -1,0 +1,78 @@
+"""The readers: a few threads with a connection each, beside the writer."""
+
+import asyncio
+import queue
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from outdial.domain.errors import Unavailable
+from outdial.store.engine import Engine, ReadSession, Trouble
+from outdial.store.op import Reads
+
+THREADS = 3
+PATIENCE_SECS = 5.0
+"""How long a read waits for a database that is away."""
+
+T = TypeVar("T")
+
+
+class Readers:
+    """Runs reading functions in threads, each on one snapshot."""
+
+    def __init__(self, engine: Engine, *, threads: int = THREADS, patience_secs: float = PATIENCE_SECS) -> None:
+        self._engine = engine
+        self._patience_secs = patience_secs
+        self._threads = threads
+        self._idle: queue.SimpleQueue[ReadSession] = queue.SimpleQueue()
+        self._pool: ThreadPoolExecutor | None = None
+
+    def start(self) -> None:
+        """Begin; a second call does nothing."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="outdial-reader")
+
+    def stop(self) -> None:
+        """Wait for reads under way, then close; blocks. Forgives being called twice."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown()
+        while (session := self._take()) is not None:
+            session.close()
+
+    async def read(self, function: Callable[[Reads], T]) -> T:
+        """What the function returns for one snapshot. It may be called again when a connection breaks."""
+        if self._pool is None:
+            raise Unavailable("the store is stopped")
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._read, function)
+
+    def _read(self, function: Callable[[Reads], T]) -> T:
+        until, pause = time.monotonic() + self._patience_secs, 0.05
+        while True:
+            session = self._take()
+            fresh = session is None
+            try:
+                session = session or self._engine.reader()
+                with session.snapshot() as tx:
+                    answer = function(tx)
+            except Exception as error:
+                if session is not None:
+                    session.close()
+                trouble = self._engine.trouble(error)
+                if trouble is Trouble.OURS:
+                    raise
+                if trouble is Trouble.UNUSABLE or time.monotonic() > until:
+                    raise Unavailable(f"the database can't be read: {' '.join(str(error).split())}") from error
+                if fresh:  # others in the pool may be as dead as this one: they are tried without a pause
+                    time.sleep(pause)
+                    pause = min(pause * 2, 1.0)
+            else:
+                self._idle.put(session)
+                return answer
+
+    def _take(self) -> ReadSession | None:
+        try:
+            return self._idle.get_nowait()
+        except queue.Empty:
+            return None

@@ -1,0 +1,85 @@
+"""The store: every part of it in one object, and how it is opened from a URL."""
+
+import asyncio
+import shutil
+import tempfile
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from outdial.domain.errors import BadSetting
+from outdial.ports.store import ClaimLimits
+from outdial.store.desk import Desk
+from outdial.store.engine import Engine
+from outdial.store.postgres.engine import PostgresEngine
+from outdial.store.secrets import Vault
+from outdial.store.sqlite.engine import SqliteEngine
+
+DEFAULT_LIMITS = ClaimLimits(workspace_concurrency=100)
+
+
+class SqlStore(Desk):
+    """The port `Store` over SQL; each base holds the methods of one room's questions."""
+
+    serving = True
+    """False for a command beside the server: it takes no lock on the file."""
+    temporary: Path | None = None
+    """A folder that goes when the store is stopped."""
+    _started = False
+
+    async def start(self) -> None:
+        """Open, migrate, start the threads; raises BadSetting where the database can't be used."""
+        if self._started:
+            return
+        await asyncio.to_thread(self.engine.open, serving=self.serving)
+        self.writer.start()
+        self.aside.start()
+        self.readers.start()
+        self._started = True
+
+    async def stop(self) -> None:
+        """Commit what was asked, close; forgives being called twice."""
+        await asyncio.to_thread(self._stop)
+
+    def _stop(self) -> None:
+        self.writer.stop()
+        self.aside.stop()
+        self.readers.stop()
+        self.engine.close()
+        self._started = False
+        if self.temporary is not None:
+            shutil.rmtree(self.temporary, ignore_errors=True)
+
+
+def open_store(
+    url: str,
+    *,
+    secret: str,
+    node_timeout_secs: float = 10.0,
+    limits: ClaimLimits = DEFAULT_LIMITS,
+    serving: bool = True,
+) -> SqlStore:
+    """The store behind a URL, not started.
+
+    `sqlite:///file.db`, `sqlite:////absolute/file.db`, `sqlite://` (a file that goes at the end), `postgresql://…`.
+    `secret` is OUTDIAL_SECRET_KEY. `serving` says whether this is the server's process, or a command beside it.
+    """
+    temporary = None
+    if url == "sqlite://":
+        temporary = Path(tempfile.mkdtemp(prefix="outdial-"))
+        url = f"sqlite:///{temporary}/outdial.db"
+    store = SqlStore(_engine(url), vault=Vault(secret), limits=limits, node_timeout_secs=node_timeout_secs)
+    store.serving = serving
+    store.temporary = temporary
+    return store
+
+
+def _engine(url: str) -> Engine:
+    scheme = urlsplit(url).scheme
+    if scheme == "sqlite":
+        path = unquote(url.removeprefix("sqlite:///"))
+        if not url.startswith("sqlite:///") or not path or "?" in path:
+            raise BadSetting(f"OUTDIAL_DATABASE is {url!r}; for SQLite it reads sqlite:///path/to/file.db")
+        return SqliteEngine(Path(path).absolute())
+    if scheme in {"postgresql", "postgres"}:
+        return PostgresEngine(url)
+    raise BadSetting("OUTDIAL_DATABASE must begin with sqlite:/// or postgresql://")
