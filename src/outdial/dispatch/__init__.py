@@ -1,1 +1,1 @@
-"""When to dial, how many and whose turn, and taking back what a dead node held."""
+"""When to dial, how many, whose turn; and taking back what a dead node held."""

@@ -1,0 +1,246 @@
+"""The dispatcher: whose turn it is, how many may be claimed now, and when to look again."""
+
+import asyncio
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from outdial.calls.alarm import Alarm
+from outdial.calls.call import Calls
+from outdial.calls.prepare import Hand
+from outdial.calls.tenure import Tenure
+from outdial.domain.errors import Invalid
+from outdial.domain.window import CallingHours, open_at, opens_next, parse, zones_of
+from outdial.ports.signal import Signal, Topic
+from outdial.ports.store import BatchRow, ClaimAnswer, ClaimWish, NodeLease, ReadyBatch, Store
+from outdial.runtime.clock import Clock
+from outdial.runtime.failpoint import reach
+from outdial.runtime.log import get_logger
+from outdial.runtime.service import Background
+
+MOST_A_TURN = 50
+"""Claims of one batch in one turn, so that others have theirs soon."""
+LEAST_A_TURN = 20
+"""Fewer are not worth a transaction, as long as there is room."""
+BATCHES_A_TURN = 64
+IDLE_SECS = 60.0
+"""The longest sleep, in case a wake-up was lost or the wall clock was set."""
+STOP_SECS = 5.0
+
+log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What one look at the waiting batches says."""
+
+    wishes: list[ClaimWish]
+    ready: dict[int, ReadyBatch]
+    hours: dict[int, CallingHours | None]
+    wake_at: float
+    """Unix seconds; infinite: nothing is known to come."""
+    more: bool
+    """There were more batches than one look takes."""
+
+
+class Dispatcher:
+    """A service: claims whenever somebody may be due and there is room, and hands each call over."""
+
+    def __init__(
+        self,
+        store: Store,
+        calls: Calls,
+        signal: Signal,
+        *,
+        clock: Clock,
+        tenure: Tenure,
+        work: Alarm,
+        poll_secs: float | None = None,
+    ) -> None:
+        """Make it; `poll_secs`: how often to look without a signal, None where none gets lost (SQLite)."""
+        self._store = store
+        self._calls = calls
+        self._signal = signal
+        self._clock = clock
+        self._tenure = tenure
+        self._work = work
+        self._poll_secs = poll_secs
+        self._full = False
+        """The last turn could have claimed more, had there been room on this node."""
+        self._stopping = False
+        self._opens: dict[tuple[int, str], float] = {}
+        """When a closed window class of a batch opens next, unix seconds."""
+        self.turns = 0
+        self._loop = Background("dispatcher", self._run, clock=clock, restart_at_most=5.0)
+        self._ear = Background("work signal", self._hear, clock=clock)
+
+    async def start(self) -> None:
+        self._stopping = False
+        self._calls.done = self._room_again
+        await self._ear.start()
+        await self._loop.start()
+
+    async def stop(self) -> None:
+        """No more claims; the turn that runs is finished, so that nothing is claimed without being known here."""
+        self._stopping = True
+        self._work.ring()
+        await self._ear.stop()
+        await _within(STOP_SECS, self._loop)
+        await self._calls.quiesce()
+
+    async def _hear(self) -> None:
+        async for _ in self._signal.listen(Topic.WORK):
+            self._work.ring()
+
+    def _room_again(self) -> None:
+        if self._full:
+            self._full = False
+            self._work.ring()
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            wake_at = await self.turn()
+            if wake_at <= self._clock.now():
+                await self._clock.sleep(0)
+                continue
+            if not math.isinf(wake_at):
+                self._work.at(wake_at)
+            await self._work.wait(at_most=self._poll_secs or IDLE_SECS)
+
+    async def turn(self) -> float:
+        """Claim once for everybody whose turn it is; when to look again (unix seconds), 0 for at once."""
+        self.turns += 1
+        lease = self._tenure.lease
+        if lease is None or not self._tenure.holds(lease):
+            return math.inf  # the node rings when it is registered again
+        now = self._clock.now()
+        ready = await self._store.ready_batches(now=now, limit=BATCHES_A_TURN)
+        look = self._look(ready, now)
+        wake_at = look.wake_at
+        if look.wishes:
+            answers = await self._store.claim(lease, look.wishes, now=self._clock.now())
+            reach("after_claim")
+            wake_at = min(wake_at, self._hand_over(lease, look, answers))
+        if self._poll_secs is None and wake_at > now:
+            wake_at = min(wake_at, await self._next_event(now))
+        return wake_at
+
+    async def _next_event(self, now: float) -> float:
+        """The next scheduled start. Where the store is polled anyway, that finds it."""
+        next_at = await self._store.next_event_at(now=now)
+        return math.inf if next_at is None else next_at
+
+    # --- who may be claimed
+
+    def _look(self, ready: Sequence[ReadyBatch], now: float) -> _Look:
+        look = _Look([], {}, {}, math.inf, len(ready) >= BATCHES_A_TURN)
+        wakes = [math.inf]
+        shares = _Shares(self._calls.room, sharers=len(ready))
+        self._full = False
+        for one in ready:
+            if one.next_due is not None and one.next_due > now:
+                wakes.append(one.next_due)
+                continue
+            hours = _hours(one.batch)
+            open_classes = self._open_classes(one, hours, now, wakes)
+            if not open_classes or one.batch.provider is None:
+                continue
+            if (want := shares.take(one.batch.provider)) == 0:
+                self._full = True
+                continue
+            look.wishes.append(ClaimWish(one.batch.id, want, open_classes))
+            look.ready[one.batch.id] = one
+            look.hours[one.batch.id] = hours
+        return _Look(look.wishes, look.ready, look.hours, min(wakes), look.more)
+
+    def _open_classes(
+        self, one: ReadyBatch, hours: CallingHours | None, now: float, wakes: list[float]
+    ) -> tuple[int, ...]:
+        """The window classes that are open; when a closed one opens is added to `wakes`."""
+        open_now = []
+        for number, key in one.window_classes:
+            if open_at(hours, zones_of(key), self._clock.utc()):
+                open_now.append(number)
+            else:
+                wakes.append(self._opening(one.batch.id, hours, key, now))
+        return tuple(open_now)
+
+    def _opening(self, batch_id: int, hours: CallingHours | None, key: str, now: float) -> float:
+        opens_at = self._opens.get((batch_id, key), 0.0)
+        if opens_at <= now:
+            opening = opens_next(hours, zones_of(key), self._clock.utc())
+            opens_at = now + IDLE_SECS if opening is None else opening.timestamp()
+            if len(self._opens) > 10_000:
+                self._opens.clear()
+            self._opens[batch_id, key] = opens_at
+        return opens_at
+
+    # --- what was claimed
+
+    def _hand_over(self, lease: NodeLease, look: _Look, answers: Sequence[ClaimAnswer]) -> float:
+        """Begin every claimed call; when to look again."""
+        wakes = [math.inf]
+        wanted = {wish.batch_id: wish.want for wish in look.wishes}
+        claimed = 0
+        for answer in answers:
+            claimed += self._begin(lease, look, answer)
+            if answer.again_at is not None:
+                wakes.append(answer.again_at)
+            if len(answer.claimed) >= wanted.get(answer.batch_id, 1):
+                wakes.append(0.0)
+        if claimed:
+            log.debug("claimed", calls=claimed, batches=len(answers))
+            if look.more:
+                wakes.append(0.0)  # those behind the first ones have their turn now
+        return min(wakes)
+
+    def _begin(self, lease: NodeLease, look: _Look, answer: ClaimAnswer) -> int:
+        batch, agent, number = answer.batch, answer.agent, answer.number
+        if batch is None or agent is None or number is None:
+            return 0
+        keys = dict(look.ready[answer.batch_id].window_classes)
+        hours = look.hours[answer.batch_id]
+        for claimed in answer.claimed:
+            zones = zones_of(keys.get(claimed.window_class, ""))
+            self._calls.begin(Hand(lease, claimed, batch, agent, number, hours, zones))
+        return len(answer.claimed)
+
+
+class _Shares:
+    """The room of this node, shared out in order; whoever got nothing is first in a later turn."""
+
+    def __init__(self, room: Callable[[str], int], *, sharers: int) -> None:
+        self._room_of = room
+        self._sharers = max(sharers, 1)
+        self._left: dict[str, int] = {}
+        self._share: dict[str, int] = {}
+
+    def take(self, provider: str) -> int:
+        if provider not in self._left:
+            room = self._left[provider] = self._room_of(provider)
+            self._share[provider] = min(max(room // self._sharers, LEAST_A_TURN), MOST_A_TURN)
+        share = min(self._left[provider], self._share[provider])
+        self._left[provider] -= share
+        return share
+
+
+def _hours(batch: BatchRow) -> CallingHours | None:
+    try:
+        return parse(batch.calling_hours)
+    except Invalid:
+        # they were checked when they were set; a zone may have left the machine's time zone data since
+        log.exception("calling hours can't be read: nobody is called", batch=batch.public_id)
+        return _NEVER
+
+
+_NEVER = CallingHours(())
+
+
+async def _within(seconds: float, task: Background) -> None:
+    """Let the task end by itself, and cancel it if it does not."""
+    try:
+        async with asyncio.timeout(seconds):
+            await task.join()
+    except TimeoutError:
+        log.warning("task did not end by itself", task=task.name)
+    await task.stop()
