@@ -1,0 +1,34 @@
+"""The tables of the design, written down a second time so that the code's can be held against them."""
+
+from outdial.domain.attempt import AttemptState as A
+from outdial.domain.batch import BatchStatus as B
+from outdial.domain.recipient import RecipientStatus as S
+
+RECIPIENT: dict[S, set[S]] = {
+    S.PENDING: {S.DISPATCHED, S.FAILED, S.CANCELLED, S.IN_PROGRESS, S.COMPLETED, S.VOICEMAIL},
+    S.DISPATCHED: {S.PENDING, S.INITIATED, S.IN_PROGRESS, S.COMPLETED, S.VOICEMAIL, S.FAILED, S.CANCELLED},
+    S.INITIATED: {S.IN_PROGRESS, S.COMPLETED, S.VOICEMAIL, S.FAILED, S.CANCELLED},
+    S.IN_PROGRESS: {S.COMPLETED, S.VOICEMAIL, S.FAILED, S.CANCELLED},
+    S.FAILED: {S.PENDING, S.IN_PROGRESS, S.COMPLETED, S.VOICEMAIL, S.FAILED},
+    S.VOICEMAIL: {S.PENDING},
+    S.CANCELLED: {S.PENDING, S.IN_PROGRESS, S.COMPLETED, S.VOICEMAIL, S.FAILED},
+    S.COMPLETED: set(),
+}
+
+ATTEMPT: dict[A, set[A]] = {
+    A.INTENT: {A.DIALING, A.VOID},
+    A.DIALING: {A.RINGING, A.LIVE, A.ENDED, A.VOID, A.UNKNOWN},
+    A.RINGING: {A.LIVE, A.ENDED, A.UNKNOWN},
+    A.LIVE: {A.ENDED, A.UNKNOWN},
+    A.UNKNOWN: {A.LIVE, A.ENDED},
+    A.ENDED: set(),
+    A.VOID: set(),
+}
+
+BATCH: dict[B, set[B]] = {
+    B.PENDING: {B.PENDING, B.IN_PROGRESS, B.COMPLETED, B.FAILED, B.CANCELLED},
+    B.IN_PROGRESS: {B.IN_PROGRESS, B.COMPLETED, B.FAILED, B.CANCELLED},
+    B.COMPLETED: {B.PENDING},
+    B.FAILED: {B.PENDING},
+    B.CANCELLED: {B.PENDING},
+}
