@@ -22,7 +22,7 @@ from outdial.domain.retry import Preview
 
 @dataclass(frozen=True, slots=True)
 class NodeLease:
-    """The right of one running server to claim and to give GO; over when its epoch is replaced or its heartbeat ages."""
+    """The right of one running server to claim and to give GO, until its epoch is replaced or its heartbeat ages."""
 
     node: str
     epoch: int
@@ -380,6 +380,8 @@ class ClaimLimits:
     """The workspace-wide limits that are settings rather than rows."""
 
     workspace_concurrency: int
+    look_up_secs: float = 15.0
+    """A call under way of which nothing is heard for so long is looked up."""
 
 
 class Store(Protocol):
@@ -473,7 +475,7 @@ class Store(Protocol):
         ...
 
     async def replayed(self, request: RequestKey, *, now: float) -> Answered | None:
-        """The answer that a twin of this request already got, if it is still to be repeated; NotFound if deleted since."""
+        """The answer that a twin of this request got, if it is still to be repeated; NotFound if deleted since."""
         ...
 
     async def batch(self, workspace_id: int, public_id: str) -> BatchRow:
@@ -560,6 +562,10 @@ class Store(Protocol):
 
     async def number(self, workspace_id: int, public_id: str) -> NumberRow:
         """One phone number; NotFound."""
+        ...
+
+    async def numbers(self, workspace_id: int) -> list[NumberRow]:
+        """All phone numbers of the workspace, oldest first."""
         ...
 
     async def number_by_id(self, number_id: int) -> NumberRow:

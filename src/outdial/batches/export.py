@@ -1,0 +1,90 @@
+"""A batch as CSV, streamed: one row a person, then what their list said of them; memory does not grow with the list."""
+
+import csv
+import io
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+from outdial.batches import read
+from outdial.batches.desk import Desk
+from outdial.ports.store import BatchRow, RecipientRow
+from outdial.runtime.ids import conversation_id
+
+COLUMNS = (
+    "recipient_id",
+    "phone_number",
+    "status",
+    "outcome",
+    "attempts",
+    "round",
+    "conversation_id",
+    "created_at",
+    "updated_at",
+)
+MOST_VARIABLES = 500
+"""Columns of dynamic variables; a list that invents a name for each person does not make a table of them."""
+
+
+async def export(desk: Desk, batch: BatchRow, *, most: int | None = None) -> AsyncIterator[bytes]:
+    """The file in chunks of a page. It is read twice: the header names every variable that anybody in the list has."""
+    variables = await _variables(desk, batch, most)
+    yield _lines([[*COLUMNS, *(_column(name) for name in variables)]])
+    async for rows in read.pages(desk, batch, most=most):
+        yield _lines([[*_known(row), *_values(row, variables)] for row in rows])
+
+
+async def _variables(desk: Desk, batch: BatchRow, most: int | None) -> list[str]:
+    """Names of dynamic variables, in the order in which they first appear."""
+    names: dict[str, None] = {}
+    async for rows in read.pages(desk, batch, most=most):
+        for row in rows:
+            if len(names) < MOST_VARIABLES:
+                names.update(dict.fromkeys(_said_of(row)))
+    return list(names)[:MOST_VARIABLES]
+
+
+def _column(name: str) -> str:
+    """A variable that is called like one of our own columns keeps its name behind a prefix."""
+    return f"dynamic_variables.{name}" if name in COLUMNS else name
+
+
+def _said_of(row: RecipientRow) -> dict[str, Any]:
+    return row.client_data.get("dynamic_variables") or {}
+
+
+def _known(row: RecipientRow) -> list[str]:
+    return [
+        row.recipient_id,
+        row.number,
+        row.status,
+        row.outcome or "",
+        str(row.attempts),
+        str(row.round),
+        conversation_id(row.conversation_key) if row.conversation_key else "",
+        _iso(row.created_at),
+        _iso(row.updated_at),
+    ]
+
+
+def _values(row: RecipientRow, variables: list[str]) -> list[str]:
+    said = _said_of(row)
+    return [_text(said.get(name)) for name in variables]
+
+
+def _text(value: object) -> str:
+    """As people wrote it; only true and false look as in JSON."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _lines(rows: list[list[str]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerows(rows)  # RFC 4180
+    return text.getvalue().encode()
