@@ -1,1 +1,5 @@
-"""The dialect of `/v1/convai`, as ElevenLabs publishes it."""
+"""ElevenLabs' wire: `/v1/convai/…`."""
+
+from outdial.api.convai.routes import ROUTER
+
+__all__ = ["ROUTER"]

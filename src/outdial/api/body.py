@@ -1,0 +1,54 @@
+"""Reading a request's body: bounded in size and in time."""
+
+import asyncio
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect, Request
+
+from outdial.api.refusals import TooLarge
+from outdial.api.submission import complaints_of
+from outdial.domain.errors import Invalid, Unavailable, Unprocessable
+
+USUAL_LIMIT = 1 * 1024 * 1024
+"""Bytes."""
+SUBMIT_LIMIT = 64 * 1024 * 1024
+"""Bytes: ten thousand people with 6 KiB each."""
+WITHIN_SECS = 300.0
+
+M = TypeVar("M", bound=BaseModel)
+
+
+async def body_of(request: Request, *, limit: int = USUAL_LIMIT) -> bytes:
+    """The whole body; TooLarge beyond the limit, once the rest was read and dropped: so the client hears it."""
+    try:
+        async with asyncio.timeout(WITHIN_SECS):
+            return await _read(request, limit)
+    except TimeoutError:
+        raise Invalid(f"the body took more than {WITHIN_SECS:.0f} s", code="request_too_slow") from None
+    except ClientDisconnect:
+        raise Unavailable("the client went away") from None
+
+
+def as_model(body: bytes, model: type[M]) -> M:
+    """The body as this model; an empty one is an empty object."""
+    try:
+        return model.model_validate_json(body if body.strip() not in {b"", b"null"} else b"{}")
+    except ValidationError as error:
+        raise Unprocessable(complaints_of(error)) from None
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size <= limit:
+            parts.append(part)
+        elif size <= 4 * limit:
+            parts.clear()
+        else:
+            break  # whoever sends four times the limit need not hear politely
+    if size > limit:
+        raise TooLarge(limit)
+    return b"".join(parts)

@@ -1,0 +1,36 @@
+"""The addresses of `/v1/voiceai`."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from outdial.api import batch_calls, schema
+from outdial.api.auth import Caller
+from outdial.api.route import add
+from outdial.api.voiceai.schema import LastDoc, ListLimit
+
+ROUTER = APIRouter(prefix="/v1/voiceai", tags=["voiceai"])
+_BATCH = "/batch-calling/{batch_id}"
+
+
+async def list_batches(request: Request, caller: Caller, limit: ListLimit = 100, last_doc: LastDoc = None) -> Response:
+    """The workspace's batches, newest first."""
+    return await batch_calls.listed(request, caller, limit=limit, cursor=last_doc, agent_id=None)
+
+
+add(ROUTER, "POST", "/batch-calling/submit", batch_calls.submit, name="voiceai_submit_batch",
+    body=schema.SubmitBatch, answer=schema.Batch)  # fmt: skip
+add(ROUTER, "GET", "/batch-calling/workspace", list_batches, name="voiceai_list_batches", answer=schema.BatchList)
+add(ROUTER, "GET", _BATCH, batch_calls.get, name="voiceai_get_batch", answer=schema.BatchWithRecipients)
+add(ROUTER, "POST", f"{_BATCH}/cancel", batch_calls.cancel, name="voiceai_cancel_batch", answer=schema.Batch)
+add(ROUTER, "POST", f"{_BATCH}/retry", batch_calls.retry, name="voiceai_retry_batch",
+    body=schema.RetryBatch, answer=schema.Batch)  # fmt: skip
+add(ROUTER, "GET", f"{_BATCH}/retry-preview", batch_calls.retry_preview, name="voiceai_preview_retry",
+    answer=schema.RetryPreview)  # fmt: skip
+add(ROUTER, "POST", f"{_BATCH}/pause", batch_calls.pause, name="voiceai_pause_batch", answer=schema.Batch)
+add(ROUTER, "POST", f"{_BATCH}/resume", batch_calls.resume, name="voiceai_resume_batch", answer=schema.Batch)
+add(ROUTER, "DELETE", _BATCH, batch_calls.delete, name="voiceai_delete_batch", status=204)
+add(ROUTER, "GET", f"{_BATCH}/export", batch_calls.export, name="voiceai_export_batch", media_type="text/csv")
+add(ROUTER, "GET", f"{_BATCH}/recipients", batch_calls.recipients, name="voiceai_list_recipients",
+    answer=schema.RecipientList)  # fmt: skip
+add(ROUTER, "GET", "/conversations/{conversation_id}", batch_calls.conversation, name="voiceai_get_conversation",
+    answer=schema.Conversation)  # fmt: skip

@@ -1,0 +1,93 @@
+"""`POST /callbacks/{provider}/{call_key}/{token}`: what phone networks report of a call.
+
+Answered 200 only after the report is committed: a network that hears anything else sends it again. The busiest address
+of the server, so it is a plain route: no model, no dependency, one small JSON answer.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from outdial.calls.callback_keys import CallbackKeys
+from outdial.domain.call import CallEvent
+from outdial.domain.errors import NotFound, Unavailable
+from outdial.ports.provider import CallbackRefused, CallbackRequest
+from outdial.runtime.log import get_logger
+
+MOST_BYTES = 256 * 1024
+"""Of one report."""
+
+log = get_logger()
+
+ReadCallback = Callable[[CallbackRequest], list[CallEvent]]
+"""ProviderSpec.read_callback: verifies and parses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """Where reports come in."""
+
+    providers: Mapping[str, ReadCallback]
+    keys: CallbackKeys
+    take: Callable[[Sequence[CallEvent]], Awaitable[object]]
+    """Commits reports; NotFound for a call that nobody knows."""
+    public_url: str
+
+    def route(self) -> Route:
+        """The address."""
+        return Route("/callbacks/{provider}/{call_key}/{token}", self.receive, methods=["POST"])
+
+    async def receive(self, request: Request) -> Response:
+        """One report."""
+        params = request.path_params
+        call_key: str = params["call_key"]
+        read = self.providers.get(params["provider"])
+        if read is None:
+            return _answer(404, "unknown provider")
+        if not self.keys.knows(call_key, params["token"]):
+            return _answer(403, "wrong token")
+        body = await _body(request)
+        if body is None:
+            return _answer(413, "too large")
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
+        url = self.public_url + request.url.path
+        try:
+            events = read(CallbackRequest(call_key, headers, body, self.keys.secret(call_key), url))
+        except CallbackRefused as refused:
+            log.warning("callback refused", call=call_key, provider=params["provider"], why=str(refused))
+            return _answer(403, "not from this network")
+        return await self._keep(call_key, events)
+
+    async def _keep(self, call_key: str, events: Sequence[CallEvent]) -> Response:
+        if any(event.call_key != call_key for event in events):
+            return _answer(403, "another call")
+        try:
+            await self.take(events)
+        except NotFound:
+            return _answer(404, "unknown call")
+        except Unavailable:
+            return _answer(503, "come back", retry_after=1)
+        return Response(b"{}", media_type="application/json")
+
+
+def _answer(status: int, why: str, *, retry_after: int | None = None) -> Response:
+    headers = None if retry_after is None else {"retry-after": str(retry_after)}
+    return Response(b'{"detail":"%s"}' % why.encode(), status, headers, media_type="application/json")
+
+
+async def _body(request: Request) -> bytes | None:
+    """The whole body, None where it is too large."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > MOST_BYTES:
+                return None
+            parts.append(part)
+    except ClientDisconnect:
+        return None
+    return b"".join(parts)
