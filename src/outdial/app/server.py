@@ -1,0 +1,309 @@
+"""The main of `outdial serve`: what is built of what, in which order it starts and stops."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import uvicorn
+
+from outdial.api.application import application
+from outdial.api.context import Context
+from outdial.api.edge import Edge
+from outdial.api.reader import Reader
+from outdial.app.carrier import Carrier, CarrierSettings
+from outdial.app.phones import Drain, Phones
+from outdial.app.pool import PoolSettings
+from outdial.app.settings import Role, Settings, own_secret
+from outdial.batches.desk import Desk
+from outdial.batches.replay import Twins
+from outdial.callbacks.inbox import Inbox
+from outdial.calls.alarm import Alarm
+from outdial.calls.call import CallSettings
+from outdial.calls.callback_keys import CallbackKeys
+from outdial.calls.intake import Intake
+from outdial.dispatch.dialler import Dialler, DiallerSettings
+from outdial.domain.errors import BadSetting
+from outdial.ports.store import ClaimLimits, Store
+from outdial.runtime.clock import Clock, SystemClock
+from outdial.runtime.log import configure, get_logger
+from outdial.runtime.service import Service, ServiceGroup
+from outdial.store.signals import LocalSignal, open_signal
+from outdial.store.store import SqlStore, open_store
+from outdial.telephony.registry import PROVIDERS
+from outdial.workspace.keys import KeyRing, key_hash
+
+CLOSE_WITHIN_SECS = 3
+"""How long requests under way may go on once the server stops listening."""
+BACKLOG = 2_048
+
+log = get_logger()
+
+
+def run(settings: Settings, *, as_json: bool = False) -> int:
+    """Serve until SIGTERM or SIGINT; the exit code is 0 for a stop that was asked for."""
+    configure(style=settings.log_style, level=settings.log_level)
+    # The store's threads hold the interpreter for up to this long while the event loop waits to run: Python's own 5 ms
+    # would be a stall at every hand-over, 0.5 ms is not felt.
+    sys.setswitchinterval(0.0005)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(serve(settings, tell=_teller(as_json=as_json)))
+    return 0
+
+
+async def serve(settings: Settings, *, tell: Callable[[str], None]) -> None:
+    """Run one node; `tell` is told where it listens, once it does."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, _stop_signal(stopped))
+    listening = _listen(settings.host, settings.port)  # first: nothing else should start where the port is taken
+    try:
+        node = _build(settings, listening)
+        group = ServiceGroup(node.services, start_within=60.0, stop_within=settings.stop_secs + 10.0)
+        await group.start()
+        try:
+            tell(node.url)
+            log.info("server started", url=node.url, role=str(settings.role))
+            await stopped.wait()
+            log.info("server stops", within_s=settings.stop_secs)
+        finally:
+            await group.stop()
+    finally:
+        listening.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """One node, not started."""
+
+    url: str
+    services: Sequence[tuple[str, Service]]
+
+
+def _build(settings: Settings, listening: socket.socket) -> _Node:
+    clock = SystemClock()
+    secret = own_secret(settings)
+    url = _url_of(settings.host, listening)
+    public_url = settings.public_url or url
+    store = open_store(
+        settings.database,
+        secret=secret,
+        node_timeout_secs=settings.node_timeout_secs,
+        limits=ClaimLimits(settings.workspace_concurrency, settings.look_up_secs),
+    )
+    rings = open_signal(settings.database, clock)
+    keys = CallbackKeys(secret.encode())
+    below, above, intake = _dialling(settings, store, rings, clock, keys, public_url)
+    reader = Reader()
+    context = Context(
+        desk=Desk(store, rings, clock, Twins(store, clock)),
+        keys=KeyRing(store, clock),
+        reader=reader,
+        providers={name: spec.check_settings for name, spec in PROVIDERS.items()},
+        replay_secs=settings.replay_secs,
+    )
+    callbacks = {name: spec.read_callback for name, spec in PROVIDERS.items()}
+    inbox = Inbox(callbacks, keys, intake.take, public_url)
+    dialects = settings.role is not Role.DIALER
+    web = Edge(application(context, before=[inbox.route()], dialects=dialects))
+    services: list[tuple[str, Service]] = [("store", store), ("keys", _Keys(settings.api_key, store, clock))]
+    services += [("signal", rings), ("reader", reader)] if dialects else [("signal", rings)]
+    return _Node(url, [*services, *below, ("http", Http(web, listening)), *above])
+
+
+_Services = list[tuple[str, Service]]
+
+
+def _dialling(
+    settings: Settings, store: Store, rings: LocalSignal, clock: Clock, keys: CallbackKeys, public_url: str
+) -> tuple[_Services, _Services, Intake]:
+    """What starts before HTTP and what after it, and where reports arrive. A node that only serves dials nobody."""
+    if settings.role is Role.API:
+        bare = Intake(
+            store, rings, clock=clock, checks=Alarm(clock), give_up=lambda _batch: None, over=lambda _call: None
+        )
+        return [("intake", bare)], [], bare
+    phones = Phones(clock)
+    dialler = Dialler(
+        store,
+        phones.networks,
+        rings,
+        clock=clock,
+        keys=keys,
+        settings=_dialler_settings(settings, public_url),
+        over=phones.over,
+    )
+    carrier: _Services = []
+    url = settings.carrier_url
+    child = None
+    if url is None:
+        own = CarrierSettings(settings.carrier_ring_secs, settings.carrier_talk_secs, settings.carrier_log)
+        child = Carrier(own, clock=clock)
+        carrier = [("network in a box", child)]
+    lines = _Lines(phones, settings, dialler, lambda: url or (child.url if child else ""))
+    *first, last = dialler.above_the_lines
+    drain = Drain(phones, within_secs=settings.stop_secs)
+    # the dispatcher stops first; then calls that are up may end while everything that ends them still runs
+    above = [("call workers", lines), *first, ("drain", drain), last]
+    return [*carrier, *dialler.below_the_lines], above, dialler.intake
+
+
+def _dialler_settings(settings: Settings, public_url: str) -> DiallerSettings:
+    return DiallerSettings(
+        node=settings.node,
+        calls=CallSettings(public_url),
+        node_timeout_secs=settings.node_timeout_secs,
+        alone=settings.sqlite_path is not None,
+        halted_secs=settings.halted_secs,
+    )
+
+
+class _Lines:
+    """A Service: the call workers, made once it is known where the networks are."""
+
+    def __init__(self, phones: Phones, settings: Settings, dialler: Dialler, carrier_url: Callable[[], str]) -> None:
+        self._phones = phones
+        self._settings = settings
+        self._dialler = dialler
+        self._carrier_url = carrier_url
+
+    async def start(self) -> None:
+        pool = self._phones.add(
+            PoolSettings(
+                provider="loopback",
+                settings={
+                    "carrier_url": self._carrier_url(),
+                    "horizon_secs": self._settings.carrier_horizon_secs,
+                    "place_timeout_secs": self._settings.carrier_place_timeout_secs,
+                },
+                workers=self._settings.workers,
+                cap=self._settings.calls_per_worker,
+                log_style=self._settings.log_style,
+                log_level=self._settings.log_level,
+            )
+        )
+        pool.on_death = self._dialler.checker.orphaned
+        await self._phones.start()
+
+    async def stop(self) -> None:
+        await self._phones.stop()
+
+
+class _Keys:
+    """A Service: the secret key fits the database, and the API key of the settings, if there is one, is kept."""
+
+    def __init__(self, key: str | None, store: SqlStore, clock: Clock) -> None:
+        self._key = key
+        self._store = store
+        self._clock = clock
+
+    async def start(self) -> None:
+        await self._store.check_secret()
+        if self._key is not None:
+            await self._store.bootstrap_key(key_hash(self._key), now=self._clock.now())
+
+    async def stop(self) -> None:
+        """It stays."""
+
+
+# --- HTTP ----------------------------------------------------------------------------------------------------------
+
+
+class Http:
+    """uvicorn as a Service, on a socket that is ours."""
+
+    def __init__(self, app: Edge, listening: socket.socket) -> None:
+        self._listening = listening
+        self._server = _Uvicorn(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                log_config=None,
+                access_log=False,  # addresses hold the tokens of callbacks
+                server_header=False,
+                backlog=BACKLOG,
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=CLOSE_WITHIN_SECS,
+            )
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._server.serve([self._listening]), name="http")
+            while not self._server.started and not self._task.done():  # noqa: ASYNC110 - uvicorn has no event for it
+                await asyncio.sleep(0.005)
+
+    async def stop(self) -> None:
+        self._server.should_exit = True
+        task, self._task = self._task, None
+        if task is not None:
+            await asyncio.wait({task})
+
+
+class _Uvicorn(uvicorn.Server):
+    """Signals are handled by `serve`: the dialler stops before HTTP does."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that no child inherits; BadSetting where the address can't be had."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+    except OSError as error:
+        raise BadSetting(f"OUTDIAL_HOST={host!r} OUTDIAL_PORT={port} can't be listened on: {error.strerror}") from error
+    return listening
+
+
+def _url_of(host: str, listening: socket.socket) -> str:
+    """Where this node listens, as seen from this machine."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - the reverse of binding
+    return f"http://{shown}:{listening.getsockname()[1]}"
+
+
+# --- small things --------------------------------------------------------------------------------------------------
+
+
+def _stop_signal(stopped: asyncio.Event) -> Callable[[], None]:
+    """The first signal asks for an orderly stop, the third ends it here and now."""
+    times = 0
+
+    def heard() -> None:
+        nonlocal times
+        times += 1
+        stopped.set()
+        if times >= 3:
+            log.error("server ends at once: told three times")
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.raise_signal(signal.SIGTERM)
+
+    return heard
+
+
+def _teller(*, as_json: bool) -> Callable[[str], None]:
+    def tell(url: str) -> None:
+        line = msgspec.json.encode({"listening": url}).decode() if as_json else f"Outdial listens on {url}"
+        with contextlib.suppress(BrokenPipeError):
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+
+    return tell
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
