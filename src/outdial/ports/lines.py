@@ -64,13 +64,13 @@ class LookUpFailed(Exception):
 
 
 class Lines(Protocol):
-    """One provider's network, as far as the dialler is concerned. Implemented by adapters and by the pool of workers."""
+    """One provider's network, as far as the dialler is concerned: an adapter, or the pool of workers before it."""
 
     def start(self, order: CallOrder) -> AsyncIterator[CallEvent]:
         """Send once, after checking the deadline and the stop flag immediately before, and report.
 
-        Yields `sent`, `unsent`, `throttled`, `doubtful` or `ended` (refused: known not placed) for the sending, and then
-        whatever else reaches the worker itself. Providers that report by callback end the stream after the sending.
+        Yields `sent`, `unsent`, `throttled`, `doubtful` or `ended` (refused: known not placed) for the sending, and
+        then whatever else reaches the worker itself. Where reports come by callback the stream ends with the sending.
         Never sends twice; never raises for what the network does.
         """
         ...

@@ -8,17 +8,26 @@ from urllib.parse import unquote, urlsplit
 
 from outdial.domain.errors import BadSetting
 from outdial.ports.store import ClaimLimits
-from outdial.store.desk import Desk
+from outdial.store.agents import Agents
+from outdial.store.deciding import Deciding
+from outdial.store.dialling import Dialling
 from outdial.store.engine import Engine
+from outdial.store.nodes import Nodes
+from outdial.store.numbers import Numbers
 from outdial.store.postgres.engine import PostgresEngine
+from outdial.store.reading import Reading
 from outdial.store.secrets import Vault
+from outdial.store.settling import Settling
 from outdial.store.sqlite.engine import SqliteEngine
+from outdial.store.submitting import Submitting
+from outdial.store.suppression import Suppression
+from outdial.store.workspaces import Workspaces
 
 DEFAULT_LIMITS = ClaimLimits(workspace_concurrency=100)
 
 
-class SqlStore(Desk):
-    """The port `Store` over SQL; each base holds the methods of one room's questions."""
+class SqlStore(Dialling, Settling, Deciding, Submitting, Reading, Nodes, Workspaces, Agents, Numbers, Suppression):
+    """The port `Store` over SQL; each base holds the methods for one part of it."""
 
     serving = True
     """False for a command beside the server: it takes no lock on the file."""
@@ -35,6 +44,17 @@ class SqlStore(Desk):
         self.aside.start()
         self.readers.start()
         self._started = True
+        await self._check_settings()
+
+    async def _check_settings(self) -> None:
+        """What the database holds fits the settings, or is made to."""
+        try:
+            await self.check_secret()
+        except BadSetting:
+            await self.stop()
+            raise
+        if self.serving:
+            await self.limit_workspaces()
 
     async def stop(self) -> None:
         """Commit what was asked, close; forgives being called twice."""

@@ -75,7 +75,7 @@ class PostgresTx:
         raw = cursor.fetchall()
         return self._shapes.rows(name, (column.name for column in cursor.description or ()), raw)
 
-    def one(self, name: str, /, **params: object) -> Row | None:
+    def one(self, name: str, /, **params: object) -> Row:
         rows = self.rows(name, **params)
         return rows[0] if rows else None
 

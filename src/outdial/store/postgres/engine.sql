@@ -20,7 +20,8 @@ order by id for update;
 select pg_notify(:channel, :topic);
 
 -- name: committer_enter
-insert into committer (id, token, seen_at) values (:id, 0, :now) on conflict (id) do update set seen_at = excluded.seen_at;
+insert into committer (id, token, seen_at) values (:id, 0, :now)
+on conflict (id) do update set seen_at = excluded.seen_at;
 
 -- name: committer_forget
 delete from committer where id = :id or seen_at < :before;

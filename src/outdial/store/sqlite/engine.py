@@ -59,7 +59,7 @@ class SqliteTx:
         raw = cursor.fetchall()
         return self._shapes.rows(name, (column[0] for column in cursor.description or ()), raw)
 
-    def one(self, name: str, /, **params: object) -> Row | None:
+    def one(self, name: str, /, **params: object) -> Row:
         rows = self.rows(name, **params)
         return rows[0] if rows else None
 

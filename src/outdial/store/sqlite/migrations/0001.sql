@@ -115,6 +115,13 @@ create index batch_open on batch (id) where sealed and deleted_at is null and st
 create index batch_undone on batch (id) where undone > 0;
 create index batch_unsealed on batch (created_at) where not sealed;
 
+-- The classes that occur in a batch, so that nobody has to look for them in the list.
+create table batch_window (
+    batch_id integer not null,
+    window_class integer not null,
+    primary key (batch_id, window_class)
+) without rowid;
+
 -- What GO and cancel meet on: narrow, locked often.
 create table batch_control (
     batch_id integer primary key references batch (id),
@@ -137,6 +144,7 @@ create table decision (
     number integer not null,
     kind text not null,
     round integer not null default 0,
+    generation integer not null,
     outcomes text not null default '[]',
     after_ord integer not null default -1,
     decided_at integer not null,
@@ -260,3 +268,24 @@ create table outbox (
     call_key text,
     at integer not null
 );
+
+-- A batch with everything that its readers need beside it.
+create view batch_view as
+select
+    b.*,
+    a.public_id as agent_public_id,
+    a.name as agent_name,
+    a.updated_at as agent_updated_at,
+    n.public_id as number_public_id,
+    n.provider as provider,
+    n.trunk as trunk,
+    n.updated_at as number_updated_at,
+    c.generation as generation,
+    c.cancelled as cancelled,
+    c.paused as paused,
+    coalesce(t.halted_reason, '') as halted_reason
+from batch b
+join agent a on a.id = b.agent_id
+join batch_control c on c.batch_id = b.id
+left join phone_number n on n.id = b.number_id
+left join bucket t on t.key = n.trunk;

@@ -1,0 +1,189 @@
+"""One attempt with its recipient and its batch's controls, read together: what every rule about a call starts from."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from outdial.domain import recipient as recipients
+from outdial.domain.attempt import AttemptState
+from outdial.domain.decision import Standing, as_decided
+from outdial.domain.fold import Newer
+from outdial.domain.outcome import Outcome
+from outdial.domain.recipient import RecipientEvent, RecipientStatus
+from outdial.store.decisions import undone_of
+from outdial.store.ledger import AttemptRecord, Ledger, RecipientRecord, attempt_record
+from outdial.store.op import Footprint, Reads, Row, Tx
+
+
+@dataclass(slots=True)
+class Case:
+    """An attempt and its surroundings, as they are in this transaction."""
+
+    attempt: AttemptRecord
+    recipient: RecipientRecord | None
+    """None once the batch was deleted."""
+    last_decision: int
+    undone: int
+    generation: int
+    """The batch's current one."""
+    cancelled: bool
+    paused: bool
+    current_state: AttemptState | None
+    """Of the recipient's current attempt, if it has one."""
+
+    @property
+    def follows(self) -> bool:
+        """Whether this attempt is the recipient's current one."""
+        return self.recipient is not None and self.recipient.attempt_key == self.attempt.call_key
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether a cancel or delete has come since the claim."""
+        return bool(self.attempt.give_up) or self.attempt.generation != self.generation
+
+    @property
+    def newer(self) -> Newer:
+        """What became of the recipient since this attempt."""
+        if self.recipient is None:
+            return Newer.GONE
+        if self.follows:
+            return Newer.NONE
+        if self.recipient.attempt_key is None:
+            return Newer.WAITING
+        return Newer.INTENT if self.current_state is AttemptState.INTENT else Newer.GONE
+
+
+def footprint_of(tx: Reads, call_keys: Iterable[str]) -> Footprint:
+    """What has to be locked before these attempts may change."""
+    rows = tx.rows("attempt_footprints", keys=sorted(set(call_keys)))
+    buckets = {
+        key
+        for row in rows
+        for key in (f"w:{row.workspace_id}", f"a:{row.agent_id}", f"n:{row.number_id}", row.trunk, f"b:{row.batch_id}")
+    }
+    return Footprint(frozenset(buckets), frozenset(row.batch_id for row in rows))
+
+
+def load(tx: Tx, call_keys: Iterable[str]) -> dict[str, Case]:
+    """The cases of these attempts; two attempts of one recipient share its record."""
+    people: dict[tuple[int, int], RecipientRecord] = {}
+    cases = {}
+    for row in tx.rows("cases", keys=sorted(set(call_keys))):
+        case = _case(row, people)
+        cases[case.attempt.call_key] = case
+    _materialise(tx, cases.values())
+    return cases
+
+
+def _case(row: Row, people: dict[tuple[int, int], RecipientRecord]) -> Case:
+    attempt = attempt_record(row)
+    recipient = None
+    if row.r_status is not None:
+        place = (attempt.batch_id, attempt.ord)
+        recipient = people.setdefault(place, recipient_record(attempt.batch_id, row, attempt.ord))
+    return Case(
+        attempt=attempt,
+        recipient=recipient,
+        last_decision=row.b_last_decision,
+        undone=row.b_undone,
+        generation=row.c_generation,
+        cancelled=bool(row.c_cancelled),
+        paused=bool(row.c_paused),
+        current_state=AttemptState(row.current_state) if row.current_state else None,
+    )
+
+
+def recipient_record(batch_id: int, row: Row, ord_: int | None = None) -> RecipientRecord:
+    """From a row with the recipient's columns, each named `r_…`."""
+    return RecipientRecord(
+        batch_id=batch_id,
+        ord=row.r_ord if ord_ is None else ord_,
+        window_class=row.r_window_class,
+        status=RecipientStatus(row.r_status),
+        outcome=Outcome(row.r_outcome) if row.r_outcome else None,
+        round=row.r_round,
+        stamp=row.r_stamp,
+        generation=row.r_generation,
+        due_at=row.r_due_at,
+        setbacks=row.r_setbacks,
+        attempts=row.r_attempts,
+        attempt_key=row.r_attempt_key,
+        conversation_key=row.r_conversation_key,
+    )
+
+
+def _materialise(tx: Tx, cases: Iterable[Case]) -> None:
+    """Bring rows that an undone decision means up to that decision, before anything else happens to them.
+
+    The decision moved the counters when it was made, so the row's new state is what they hold of it.
+    """
+    behind = [(case, case.recipient) for case in cases if case.undone and case.recipient is not None]
+    if not behind:
+        return
+    undone = undone_of(tx, {case.attempt.batch_id for case, _ in behind})
+    for case, recipient in behind:
+        before = Standing(recipient.status, recipient.outcome, recipient.round, recipient.stamp)
+        after = as_decided(before, undone[case.attempt.batch_id])
+        if after == before:
+            continue
+        if recipient.due_at is not None:
+            _run_now(tx, "hopper_out", recipient)
+        recipient.status, recipient.outcome = after.status, after.outcome
+        recipient.round, recipient.stamp = after.round, after.stamp
+        recipient.counted = (after.status, after.outcome)
+        recipient.attempt_key, recipient.due_at, recipient.setbacks = None, None, 0
+        if after.status is RecipientStatus.PENDING:
+            recipient.due_at, recipient.generation = case.attempt.heard_at, case.generation
+            _run_now(tx, "hopper_in", recipient)
+        tx.run("recipient_decided", **_decided_row(recipient))
+
+
+def _run_now(tx: Tx, name: str, recipient: RecipientRecord) -> None:
+    tx.run(
+        name,
+        rows=[
+            {
+                "batch_id": recipient.batch_id,
+                "generation": recipient.generation,
+                "window_class": recipient.window_class,
+                "due_at": recipient.due_at,
+                "ord": recipient.ord,
+            }
+        ],
+    )
+
+
+def _decided_row(recipient: RecipientRecord) -> dict[str, Any]:
+    return {
+        "batch_id": recipient.batch_id,
+        "ord": recipient.ord,
+        "status": recipient.status,
+        "outcome": recipient.outcome,
+        "round": recipient.round,
+        "stamp": recipient.stamp,
+        "generation": recipient.generation,
+        "due_at": recipient.due_at,
+    }
+
+
+def give_back(
+    ledger: Ledger, case: Case, reason: str, *, due_at: int, setback: bool = False, suppressed: bool = False
+) -> None:
+    """Void an attempt that was never sent; its recipient is due again, or cancelled, or suppressed."""
+    attempt, recipient = case.attempt, case.recipient
+    ledger.void(attempt, reason)
+    if recipient is None or not case.follows:
+        return
+    recipient.attempts -= 1
+    recipient.attempt_key = None
+    if case.withdrawn:
+        recipient.status = recipients.next_status(recipient.status, RecipientEvent.CANCELLED)
+        recipient.outcome = Outcome.CANCELLED
+    elif suppressed:
+        recipient.status = recipients.next_status(recipient.status, RecipientEvent.FAILED)
+        recipient.outcome = Outcome.SUPPRESSED
+    else:
+        recipient.status = recipients.next_status(recipient.status, RecipientEvent.GIVEN_BACK)
+        recipient.setbacks += setback
+        ledger.wait(recipient, due_at=due_at, generation=case.generation)
+    ledger.moved(recipient, stamp=case.last_decision)

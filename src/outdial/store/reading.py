@@ -1,0 +1,179 @@
+"""What people ask about batches, recipients and conversations: read from one snapshot, seen as decided."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from outdial.domain.attempt import AttemptState
+from outdial.domain.call import Utterance
+from outdial.domain.decision import Decision, Standing, as_decided
+from outdial.domain.errors import NotFound
+from outdial.domain.outcome import Outcome
+from outdial.domain.recipient import RecipientStatus
+from outdial.ports.store import Answered, BatchRow, ConversationRow, ReadyBatch, RecipientPage, RecipientRow, RequestKey
+from outdial.runtime.ids import conversation_id
+from outdial.store import acts
+from outdial.store.deciding import find
+from outdial.store.decisions import undone_of
+from outdial.store.desk import Desk
+from outdial.store.instants import maybe_seconds, micros, seconds
+from outdial.store.op import Reads, Row
+from outdial.store.rows import batch_row
+from outdial.store.settling import ending_of
+
+SCAN_ROWS = 2_000
+"""Recipients read at once while a filter is looked for."""
+
+
+class Reading(Desk):
+    """The store's questions."""
+
+    async def ready_batches(self, *, now: float, limit: int) -> list[ReadyBatch]:
+        """See ports.store.Store."""
+
+        def read(tx: Reads) -> list[ReadyBatch]:
+            rows = tx.rows("batches_ready", now=micros(now), limit=limit)
+            windows: dict[int, list[tuple[int, str]]] = {row.id: [] for row in rows}
+            for window in tx.rows("windows_of", ids=sorted(windows)) if rows else ():
+                windows[window.batch_id].append((window.window_class, window.key or ""))
+            return [ReadyBatch(batch_row(row), tuple(windows[row.id]), maybe_seconds(row.next_due)) for row in rows]
+
+        return await self._read(read)
+
+    async def next_event_at(self, *, now: float) -> float | None:
+        """See ports.store.Store."""
+
+        def read(tx: Reads) -> float | None:
+            return maybe_seconds(tx.value("next_event", now=micros(now)))
+
+        return await self._read(read)
+
+    async def replayed(self, request: RequestKey, *, now: float) -> Answered | None:
+        """See ports.store.Store."""
+        return await self._read(lambda tx: acts.replay(tx, request, micros(now)))
+
+    async def batch(self, workspace_id: int, public_id: str) -> BatchRow:
+        """See ports.store.Store."""
+        return await self._read(lambda tx: batch_row(find(tx, workspace_id, public_id)))
+
+    async def batches(
+        self, workspace_id: int, *, limit: int, before: tuple[float, int] | None, agent_public_id: str | None
+    ) -> list[BatchRow]:
+        """See ports.store.Store."""
+        created_at, batch_id = (micros(before[0]), before[1]) if before else (None, None)
+
+        def read(tx: Reads) -> list[BatchRow]:
+            rows = tx.rows(
+                "batches_of_workspace",
+                workspace_id=workspace_id,
+                created_at=created_at,
+                batch_id=batch_id,
+                agent_public_id=agent_public_id,
+                limit=limit,
+            )
+            return [batch_row(row) for row in rows]
+
+        return await self._read(read)
+
+    async def recipients(
+        self,
+        batch: BatchRow,
+        *,
+        limit: int,
+        after_ord: int = -1,
+        status: RecipientStatus | None = None,
+        outcome: Outcome | None = None,
+    ) -> RecipientPage:
+        """See ports.store.Store."""
+
+        def read(tx: Reads) -> RecipientPage:
+            undone = undone_of(tx, [batch.id])[batch.id]
+            return _page(tx, batch.id, undone, limit, after_ord, status, outcome)
+
+        return await self._read(read)
+
+    async def undone(self, batch_id: int) -> list[Decision]:
+        """See ports.store.Store."""
+        return await self._read(lambda tx: undone_of(tx, [batch_id])[batch_id])
+
+    async def conversation(self, workspace_id: int, call_key: str) -> ConversationRow:
+        """See ports.store.Store."""
+
+        def read(tx: Reads) -> ConversationRow:
+            row = tx.one("conversation_by_key", workspace_id=workspace_id, call_key=call_key)
+            if row is None:
+                raise NotFound("conversation", conversation_id(call_key))
+            return _conversation(row)
+
+        return await self._read(read)
+
+
+def _page(
+    tx: Reads,
+    batch_id: int,
+    undone: Sequence[Decision],
+    limit: int,
+    after_ord: int,
+    status: RecipientStatus | None,
+    outcome: Outcome | None,
+) -> RecipientPage:
+    found: list[RecipientRow] = []
+    wanted = limit + 1
+    scan = wanted if status is None and outcome is None else SCAN_ROWS
+    while len(found) < wanted:
+        rows = tx.rows("recipients_after", batch_id=batch_id, after=after_ord, limit=scan)
+        for row in rows:
+            person = _recipient(row, undone)
+            if (status is None or person.status is status) and (outcome is None or person.outcome is outcome):
+                found.append(person)
+        if len(rows) < scan:
+            break
+        after_ord = rows[-1].ord
+    page = tuple(found[:limit])
+    return RecipientPage(page, page[-1].ord if len(found) > limit and page else None)
+
+
+def _recipient(row: Row, undone: Sequence[Decision]) -> RecipientRow:
+    standing = Standing(
+        RecipientStatus(row.status), Outcome(row.outcome) if row.outcome else None, row.round, row.stamp
+    )
+    if undone:
+        standing = as_decided(standing, undone)
+    return RecipientRow(
+        ord=row.ord,
+        recipient_id=row.recipient_id,
+        number=row.number,
+        status=standing.status,
+        outcome=standing.outcome,
+        round=standing.round,
+        attempts=row.attempts,
+        conversation_key=row.conversation_key,
+        client_data=msgspec.json.decode(row.client_data) if row.client_data != "{}" else {},
+        created_at=seconds(row.created_at),
+        updated_at=seconds(row.updated_at),
+    )
+
+
+def _conversation(row: Row) -> ConversationRow:
+    return ConversationRow(
+        call_key=row.call_key,
+        workspace_id=row.workspace_id,
+        state=AttemptState(row.state),
+        agent_public_id=row.agent_public_id,
+        agent_name=row.agent_name,
+        number_public_id=row.number_public_id,
+        provider=row.provider,
+        caller=row.caller,
+        number=row.number,
+        batch_public_id=row.batch_public_id,
+        recipient_id=row.recipient_id,
+        round=row.round,
+        started_at=seconds(row.go_at),
+        ringing_at=maybe_seconds(row.ringing_at),
+        answered_at=maybe_seconds(row.answered_at),
+        ended_at=maybe_seconds(row.ended_at),
+        ending=ending_of(row.ending),
+        provider_call_id=row.provider_call_id,
+        client_data=msgspec.json.decode(row.client_data or "{}"),
+        said=tuple(msgspec.json.decode(row.said or "[]", type=list[Utterance])),
+    )

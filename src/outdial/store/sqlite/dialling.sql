@@ -1,0 +1,154 @@
+-- Claim, GO and what leads back from them.
+
+-- name: batch_footprints
+-- What a batch's calls count against.
+select b.id, b.workspace_id, b.agent_id, b.number_id, n.trunk
+from batch b
+left join phone_number n on n.id = b.number_id
+where b.id in (select k.value from json_each(:ids) k);
+
+-- name: batches_by_id
+select v.* from batch_view v
+where v.id in (select k.value from json_each(:ids) k);
+
+-- name: batches_ready
+-- Somebody waits, it has begun, and nothing holds it; the least recently served first.
+select v.*,
+    (
+        select min((
+            select d.due_at from due d
+            where d.batch_id = v.id and d.generation = v.generation and d.window_class = w.window_class
+            order by d.due_at limit 1
+        ))
+        from batch_window w where w.batch_id = v.id
+    ) as next_due
+from batch_view v
+where v.sealed and v.deleted_at is null and v.status in ('pending', 'in_progress')
+    and v.dispatched < v.scheduled and v.scheduled_at <= :now and not v.cancelled and not v.paused
+    and v.number_id is not null
+order by v.last_served, v.id
+limit :limit;
+
+-- name: windows_of
+select w.batch_id, w.window_class, c.key
+from batch_window w
+left join window_class c on c.id = w.window_class
+where w.batch_id in (select k.value from json_each(:ids) k)
+order by w.batch_id, w.window_class;
+
+-- name: next_event
+-- The next scheduled start or look-up.
+select min(at) from (
+    select min(scheduled_at) as at from batch
+    where sealed and deleted_at is null and status in ('pending', 'in_progress') and scheduled_at > :now
+    union all
+    select min(check_at) from attempt where check_at is not null
+);
+
+-- name: buckets_by_key
+select b.* from bucket b
+where b.key in (select k.value from json_each(:keys) k);
+
+-- name: buckets_taken
+-- The rows are locked since before they were read, so absolute values are right.
+update bucket as b
+set live = r.live, tokens = r.tokens, refilled_at = r.refilled_at, refusals = r.refusals, probe_at = r.probe_at
+from (
+    select value ->> 'key' as key, value ->> 'live' as live, value ->> 'tokens' as tokens,
+        value ->> 'refilled_at' as refilled_at, value ->> 'refusals' as refusals,
+        value ->> 'probe_at' as probe_at
+    from json_each(:rows)
+) as r
+where b.key = r.key;
+
+-- name: node_holds
+-- One process serves: a lease ends when the next process begins.
+select 1 from node where name = :name and epoch = :epoch and alive;
+
+-- name: claim_candidates
+-- Who is due in one open window class, with what would keep him from being called now.
+select d.due_at, d.ord, d.window_class, d.generation, r.recipient_id, r.number, r.round, r.stamp, r.client_data,
+    r.setbacks, r.attempts, r.conversation_key,
+    exists (
+        select 1 from suppression s where s.workspace_id = :workspace_id and s.number = r.number
+    ) as suppressed,
+    exists (
+        select 1 from attempt a where a.workspace_id = :workspace_id and a.number = r.number and a.holds
+    ) as busy
+from due d
+join recipient r on r.batch_id = d.batch_id and r.ord = d.ord
+where d.batch_id = :batch_id and d.generation = :generation and d.window_class = :window_class
+    and d.due_at <= :now
+order by d.due_at, d.ord
+limit :limit;
+
+-- name: hopper_next
+-- When the next one of these window classes is due.
+select min((
+    select d.due_at from due d
+    where d.batch_id = :batch_id and d.generation = :generation and d.window_class = k.value
+    order by d.due_at limit 1
+))
+from json_each(:classes) k;
+
+-- name: attempts_claim
+insert into attempt (
+    call_key, workspace_id, batch_id, ord, recipient_id, number, agent_id, number_id, trunk, provider, round,
+    generation, state, holds, node, epoch, check_at, heard_at, claimed_at
+)
+select r.call_key, r.workspace_id, r.batch_id, r.ord, r.recipient_id, r.number, r.agent_id, r.number_id, r.trunk,
+    r.provider, r.round, r.generation, 'intent', true, r.node, r.epoch, r.check_at, r.now, r.now
+from (
+    select value ->> 'call_key' as call_key, value ->> 'workspace_id' as workspace_id,
+        value ->> 'batch_id' as batch_id, value ->> 'ord' as ord, value ->> 'recipient_id' as recipient_id,
+        value ->> 'number' as number, value ->> 'agent_id' as agent_id, value ->> 'number_id' as number_id,
+        value ->> 'trunk' as trunk, value ->> 'provider' as provider, value ->> 'round' as round,
+        value ->> 'generation' as generation, value ->> 'node' as node, value ->> 'epoch' as epoch,
+        value ->> 'check_at' as check_at, value ->> 'now' as now
+    from json_each(:rows)
+) as r;
+
+-- name: batches_served
+update batch as b set last_served = :now, status = r.status
+from (
+    select value ->> 'id' as id, value ->> 'status' as status
+    from json_each(:rows)
+) as r
+where b.id = r.id;
+
+-- name: attempt_footprints
+select a.call_key, a.batch_id, a.workspace_id, a.agent_id, a.number_id, a.trunk
+from attempt a
+where a.call_key in (select k.value from json_each(:keys) k);
+
+-- name: cases
+-- The attempt's own columns come first, in the table's order.
+select a.*,
+    r.window_class as r_window_class, r.status as r_status, r.outcome as r_outcome, r.round as r_round,
+    r.stamp as r_stamp, r.generation as r_generation, r.due_at as r_due_at, r.setbacks as r_setbacks,
+    r.attempts as r_attempts, r.attempt_key as r_attempt_key, r.conversation_key as r_conversation_key,
+    b.last_decision as b_last_decision, b.undone as b_undone,
+    c.generation as c_generation, c.cancelled as c_cancelled, c.paused as c_paused,
+    n.state as current_state
+from attempt a
+join batch b on b.id = a.batch_id
+join batch_control c on c.batch_id = a.batch_id
+left join recipient r on r.batch_id = a.batch_id and r.ord = a.ord
+left join attempt n on n.call_key = r.attempt_key
+where a.call_key in (select k.value from json_each(:keys) k);
+
+-- name: attempts_suppressed
+select a.call_key from attempt a
+join suppression s on s.workspace_id = a.workspace_id and s.number = a.number
+where a.call_key in (select k.value from json_each(:keys) k);
+
+-- name: nodes_bury
+-- One process serves: whoever else was alive is dead.
+update node set alive = 0 where alive and not (name = :name and epoch = :epoch);
+
+-- name: attempts_of_the_dead
+-- Open attempts whose owner's epoch is not alive. Epoch 0: taken back already.
+select a.call_key from attempt a
+where a.state in ('intent', 'dialing', 'ringing', 'live') and a.epoch <> 0
+    and not exists (select 1 from node n where n.name = a.node and n.epoch = a.epoch and n.alive)
+limit :limit;
