@@ -69,7 +69,10 @@ class TrunkHealth:
         return replace(self, refusals=self.refusals + 1, probe_at=now + wait)
 
     def got_through(self) -> "TrunkHealth":
-        """After any answer that is no halting error; a halt stays, it is lifted by people."""
+        """After an answer to a send that is no halting error. A halt stays: it is lifted by people.
+
+        Reports of calls that were placed before say nothing of the next send, and must not be counted here.
+        """
         return replace(self, refusals=0, probe_at=None, faults=0)
 
     def fault(self, reason: str) -> "TrunkHealth":
