@@ -10,7 +10,7 @@ from outdial.ports.store import Answered, NewBatch, NewRecipient, RequestKey
 from outdial.store import acts
 from outdial.store.desk import Desk
 from outdial.store.instants import micros
-from outdial.store.op import Footprint, Kind, Lane, Tx
+from outdial.store.op import Footprint, Kind, Lane, Single, Tx
 from outdial.store.rows import batch_row
 
 STAGE_ROWS = 2_000
