@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from outdial.app import wire
+from outdial.calls.network import Network
 from outdial.domain.call import CallEvent, EventKind
 from outdial.domain.errors import OutdialError
 from outdial.ports.lines import CallOrder, Lines, LinesTraits, LookUpFailed, Sighting
@@ -100,12 +101,21 @@ class _Stream:
 class WorkerPool:
     """A Service; `lines` is what the rooms above see of it."""
 
-    def __init__(self, settings: PoolSettings, *, clock: Clock, command: Sequence[str] = COMMAND) -> None:
+    def __init__(
+        self,
+        settings: PoolSettings,
+        *,
+        clock: Clock,
+        networks: dict[str, Network] | None = None,
+        command: Sequence[str] = COMMAND,
+    ) -> None:
+        """Make it; once its workers are up it enters itself into `networks`, with the traits that they tell."""
         self._settings = settings
         self._clock = clock
         self.on_death: Callable[[Sequence[str]], None] = _nobody
         """Told the calls that a dead worker had been handed and not finished, after their streams were."""
         self._command = tuple(command)
+        self._networks = networks
         self._supervisors: list[asyncio.Task[None]] = []
         self._processes: list[_Process] = []
         self._streams: dict[str, _Stream] = {}
@@ -144,6 +154,8 @@ class WorkerPool:
         except BaseException:
             await self.stop()
             raise
+        if self._networks is not None and self.traits is not None:
+            self._networks[self._settings.provider] = Network(self.lines, self.traits, self.capacity)
 
     async def stop(self) -> None:
         self.stopping = True
