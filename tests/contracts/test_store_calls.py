@@ -386,3 +386,27 @@ async def test_late_completion_of_a_cancelled_wait(world: World) -> None:
     await world.end(old.call_key, Outcome.COMPLETED)
     assert (await world.statuses(batch)) == {S.COMPLETED: 1}
     await world.assert_recount(batch)
+
+
+async def test_a_lost_call_that_answers_holds_its_slots_again(world: World) -> None:
+    batch = await world.submit(1)
+    (old,) = await world.dial(batch)
+    await world.report(old.call_key, EventKind.LOST)
+    await world.report(old.call_key, EventKind.ANSWERED)
+    await world.assert_recount(batch)
+    assert world.sql("select live from bucket where key like 'n:%'") == [(1,)]
+    assert (await world.store.conversation(world.workspace_id, old.call_key)).ending is None
+    assert (await world.end(old.call_key, Outcome.COMPLETED)).freed
+    await world.assert_recount(batch)
+
+
+async def test_the_ends_of_earlier_calls_do_not_clear_a_trunk(world: World) -> None:
+    batch = await world.submit(10)
+    early = await world.dial(batch, 4)
+    halting = Ending(Outcome.PROVIDER_REJECTED, "wrong password", Blame.OURS, halts_trunk=True)
+    for one in early[:3]:
+        world.now += 1
+        (bad,) = await world.dial(batch, 1)
+        await world.report(bad.call_key, EventKind.ENDED, ending=halting)
+        await world.end(one.call_key, Outcome.COMPLETED)
+    assert (await world.answer(batch)).hold is Hold.TRUNK

@@ -131,6 +131,13 @@ class Ledger:
         self.changed(attempt)
         return True
 
+    def hold(self, attempt: AttemptRecord) -> None:
+        """Count a call again that was given up for lost and is up after all, beyond a limit if need be."""
+        attempt.holds = True
+        for key in attempt.buckets:
+            self._slots[key] += 1
+        self.changed(attempt)
+
     def wait(self, recipient: RecipientRecord, *, due_at: int, generation: int) -> None:
         """Put the recipient into the hopper."""
         recipient.due_at = due_at

@@ -52,8 +52,8 @@ class Reads(Protocol):
         """Every row."""
         ...
 
-    def one(self, name: str, /, **params: object) -> Row | None:
-        """The first row, if there is one."""
+    def one(self, name: str, /, **params: object) -> Row:
+        """The first row, None without one."""
         ...
 
     def value(self, name: str, /, **params: object) -> Any:  # noqa: ANN401 - as Row

@@ -73,7 +73,7 @@ class Take(Kind[Taking, list[Taken]]):
             if key in found:
                 self._settle(tx, ledger, found, found[key], fate)
         over = ledger.flush()
-        self._tend_trunks(tx, [(found[e.call_key].attempt.trunk, e) for e in fresh if e.call_key in found], now)
+        self._tend_trunks(tx, [(found[e.call_key].attempt, e) for e in fresh if e.call_key in found], now)
         return [
             [
                 self._taken(found[key], fates[key], over)
@@ -112,6 +112,8 @@ class Take(Kind[Taking, list[Taken]]):
         ledger.changed(attempt)
         if attempt.state not in OPEN:
             fate.freed = ledger.free(attempt)
+        elif before.state is AttemptState.UNKNOWN and not _number_held(tx, attempt):
+            ledger.hold(attempt)
         if attempt.state in SETTLED and (fate.changed or after.said):
             ledger.keep_words(attempt, words(after.said))
         if attempt.state in SETTLED and fate.changed:
@@ -162,20 +164,23 @@ class Take(Kind[Taking, list[Taken]]):
         return now + micros(min(limit, self.look_up_secs))
 
     @staticmethod
-    def _tend_trunks(tx: Tx, reports: list[tuple[str, CallEvent]], now: int) -> None:
-        """Refused connections and errors that would hit everybody count against a trunk, anything else clears it."""
-        keys = {trunk for trunk, _ in reports}
+    def _tend_trunks(tx: Tx, reports: list[tuple[AttemptRecord, CallEvent]], now: int) -> None:
+        """Refused connections and errors that would hit everybody count against a trunk; a younger call clears it."""
+        keys = {attempt.trunk for attempt, _ in reports}
         if not keys:
             return
-        sick = {event.call_key for _, event in reports if _harms(event)}
-        rows = tx.rows("trunks_by_key", keys=sorted(keys), all=bool(sick))
+        rows = tx.rows("trunks_by_key", keys=sorted(keys), all=any(_harms(event) for _, event in reports))
         writes = []
         for row in rows:
             was = health = health_of(row)
-            for trunk, event in reports:
-                if trunk == row.key:
-                    health = _tended(health, event, seconds(now))
-            if health != was:
+            trouble_at = row.trouble_at
+            for attempt, event in reports:
+                sent_at = attempt.go_at or attempt.claimed_at
+                if attempt.trunk != row.key or (sent_at <= trouble_at and not _harms(event)):
+                    continue
+                health = _tended(health, event, seconds(now))
+                trouble_at = max(trouble_at, sent_at) if _harms(event) else trouble_at
+            if health != was or trouble_at != row.trouble_at:
                 writes.append(
                     {
                         "key": row.key,
@@ -184,6 +189,7 @@ class Take(Kind[Taking, list[Taken]]):
                         "faults": health.faults,
                         "halted_at": (row.halted_at or now) if health.halted else None,
                         "halted_reason": health.halted_reason,
+                        "trouble_at": trouble_at,
                     }
                 )
         if writes:
@@ -234,8 +240,14 @@ def _note(attempt: AttemptRecord, after: Course) -> None:
         attempt.outcome = after.ending.outcome
         attempt.reason = after.ending.reason
         attempt.ending = msgspec.json.encode(after.ending).decode()
+    elif after.state is AttemptState.LIVE:
+        attempt.outcome, attempt.ending, attempt.reason = None, None, ""
     elif after.given_back is not None:
         attempt.reason = after.given_back.reason or after.given_back.kind
+
+
+def _number_held(tx: Tx, attempt: AttemptRecord) -> bool:
+    return bool(tx.value("number_held", workspace_id=attempt.workspace_id, number=attempt.number))
 
 
 def _withdraw(tx: Tx, ledger: Ledger, found: dict[str, Case], recipient: RecipientRecord) -> None:

@@ -24,9 +24,10 @@ where b.key in (select k.value from jsonb_array_elements_text(:keys::jsonb) k)
 -- name: trunks_write
 update bucket as b
 set refusals = r.refusals, probe_at = r.probe_at, faults = r.faults, halted_at = r.halted_at,
-    halted_reason = r.halted_reason
-from jsonb_to_recordset(:rows::jsonb)
-    as r (key text, refusals int, probe_at bigint, faults int, halted_at bigint, halted_reason text)
+    halted_reason = r.halted_reason, trouble_at = r.trouble_at
+from jsonb_to_recordset(:rows::jsonb) as r (
+    key text, refusals int, probe_at bigint, faults int, halted_at bigint, halted_reason text, trouble_at bigint
+)
 where b.key = r.key;
 
 -- name: checks_take
@@ -85,3 +86,7 @@ join batch_control c on c.batch_id = d.batch_id and c.generation = d.generation
 join recipient r on r.batch_id = d.batch_id and r.ord = d.ord
 where d.batch_id = :batch_id and r.status = 'pending'
 limit :limit;
+
+-- name: number_held
+-- Whether a call to this number is open.
+select 1 from attempt where workspace_id = :workspace_id and number = :number and holds;

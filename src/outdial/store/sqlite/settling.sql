@@ -28,11 +28,11 @@ where b.key in (select k.value from json_each(:keys) k)
 -- name: trunks_write
 update bucket as b
 set refusals = r.refusals, probe_at = r.probe_at, faults = r.faults, halted_at = r.halted_at,
-    halted_reason = r.halted_reason
+    halted_reason = r.halted_reason, trouble_at = r.trouble_at
 from (
     select value ->> 'key' as key, value ->> 'refusals' as refusals, value ->> 'probe_at' as probe_at,
         value ->> 'faults' as faults, value ->> 'halted_at' as halted_at,
-        value ->> 'halted_reason' as halted_reason
+        value ->> 'halted_reason' as halted_reason, value ->> 'trouble_at' as trouble_at
     from json_each(:rows)
 ) as r
 where b.key = r.key;
@@ -93,3 +93,7 @@ join batch_control c on c.batch_id = d.batch_id and c.generation = d.generation
 join recipient r on r.batch_id = d.batch_id and r.ord = d.ord
 where d.batch_id = :batch_id and r.status = 'pending'
 limit :limit;
+
+-- name: number_held
+-- Whether a call to this number is open.
+select 1 from attempt where workspace_id = :workspace_id and number = :number and holds;

@@ -71,6 +71,8 @@ create table bucket (
     probe_at bigint,
     faults integer not null default 0,
     halted_at bigint,
+    -- when the last call that came to harm was sent: only younger ones show that it is well again
+    trouble_at bigint not null default 0,
     halted_reason text not null default ''
 ) with (fillfactor = 50);
 

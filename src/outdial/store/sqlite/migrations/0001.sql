@@ -71,6 +71,8 @@ create table bucket (
     probe_at integer,
     faults integer not null default 0,
     halted_at integer,
+    -- when the last call that came to harm was sent: only younger ones show that it is well again
+    trouble_at integer not null default 0,
     halted_reason text not null default ''
 ) without rowid;
 
