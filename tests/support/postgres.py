@@ -136,8 +136,15 @@ class Databases:
         """The URL of a new, migrated database."""
         if not self._ready:
             self._make_template()
+        return self._create(self.TEMPLATE)
+
+    def create_empty(self) -> str:
+        """The URL of a new database without anything in it."""
+        return self._create("template0")
+
+    def _create(self, template: str) -> str:
         name = f"outdial_test_{os.getpid()}_{next(_numbers)}"
-        self._do(sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(self.TEMPLATE)))
+        self._do(sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template)))
         return self.url(name)
 
     def drop(self, url: str) -> None:

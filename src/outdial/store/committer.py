@@ -240,7 +240,9 @@ class GroupCommitter:
 
     def _after_loss(self, error: Exception, jobs: list[Job], course: "_Course") -> list[Job]:
         """Connect again, with growing pauses, for as long as the jobs have patience."""
-        course.losses += self._session is not None
+        if self._session is not None:
+            course.losses += 1
+            self.stats.lost += 1
         self._drop_session()
         if course.losses >= LOSSES_BEFORE_SPLIT and len(jobs) > 1:
             return self._one_by_one(jobs)

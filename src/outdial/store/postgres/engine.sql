@@ -32,3 +32,7 @@ update committer set token = :token where id = :id;
 -- name: committer_token
 -- waits for the transaction that holds the row, so the answer is final
 select token from committer where id = :id for update;
+
+-- name: node_heartbeat
+update node set heartbeat_at = (extract(epoch from clock_timestamp()) * 1000000)::bigint
+where name = :name and epoch = :epoch and alive;

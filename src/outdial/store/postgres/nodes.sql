@@ -6,9 +6,5 @@ values (:name, 1, (extract(epoch from clock_timestamp()) * 1000000)::bigint, tru
 on conflict (name) do update set epoch = n.epoch + 1, heartbeat_at = excluded.heartbeat_at, alive = true
 returning epoch;
 
--- name: node_heartbeat
-update node set heartbeat_at = (extract(epoch from clock_timestamp()) * 1000000)::bigint
-where name = :name and epoch = :epoch and alive;
-
 -- name: node_retire
 update node set alive = false where name = :name and epoch = :epoch;

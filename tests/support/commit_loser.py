@@ -1,0 +1,103 @@
+"""A proxy between a program and PostgreSQL that loses a COMMIT, or its answer, when told to."""
+
+import shutil
+import socket
+import tempfile
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
+
+Loss = Literal["question", "answer"]
+
+# PostgreSQL's protocol: a simple query is 'Q', its length (4 bytes, itself included), its text, NUL
+_COMMIT = b"Q\x00\x00\x00\x0bcommit\x00"
+
+
+class CommitLoser:
+    """Listens on a socket of its own; everything passes but the COMMIT that it was told to lose."""
+
+    def __init__(self, url: str, *, server_lingers: float = 0.3) -> None:
+        """`server_lingers`: seconds for which the server does not notice that its client is gone."""
+        self._server = _socket_of(url)
+        self._folder = Path(tempfile.mkdtemp(prefix="outdial-px-"))
+        self._lingers = server_lingers
+        self._loss: Loss | None = None
+        self._for_good = False
+        self.lost = threading.Event()
+        self.url = urlunsplit(urlsplit(url)._replace(query=f"host={quote(str(self._folder), safe='')}"))
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self._folder / ".s.PGSQL.5432"))
+        self._listener.listen(20)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def lose_next(self, loss: Loss, *, for_good: bool = False) -> None:
+        """Lose the next COMMIT itself (`question`: it never reaches the server) or what the server says to it.
+
+        `for_good`: nobody can connect after that.
+        """
+        self.lost.clear()
+        self._loss = loss
+        self._for_good = for_good
+
+    def close(self) -> None:
+        """Nobody can connect any more."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        _hang_up(self._listener)
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(self._server)
+                answers_lost = threading.Event()
+                for way in (self._ask, self._answer):
+                    threading.Thread(target=way, args=(client, server, answers_lost), daemon=True).start()
+
+    def _ask(self, client: socket.socket, server: socket.socket, answers_lost: threading.Event) -> None:
+        with suppress(OSError):
+            while data := client.recv(65536):
+                loss = self._loss if data.endswith(_COMMIT) else None
+                if loss is None:
+                    server.sendall(data)
+                    continue
+                self._loss = None
+                answers_lost.set()
+                if loss == "answer":
+                    server.sendall(data)
+                self._lose(client, server)
+                return
+        _hang_up(server)
+
+    def _lose(self, client: socket.socket, server: socket.socket) -> None:
+        self.lost.set()
+        if self._for_good:
+            self.close()
+        _hang_up(client)
+        threading.Timer(self._lingers, _hang_up, [server]).start()
+
+    @staticmethod
+    def _answer(client: socket.socket, server: socket.socket, answers_lost: threading.Event) -> None:
+        with suppress(OSError):
+            while data := server.recv(65536):
+                if not answers_lost.is_set():
+                    client.sendall(data)
+        _hang_up(client)
+
+
+def reachable(url: str) -> bool:
+    """Whether the server of this URL listens on a local socket, which the proxy needs."""
+    return Path(_socket_of(url)).exists()
+
+
+def _socket_of(url: str) -> str:
+    return f"{parse_qs(urlsplit(url).query).get('host', ['/nowhere'])[0]}/.s.PGSQL.5432"
+
+
+def _hang_up(end: socket.socket) -> None:
+    with suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
+    with suppress(OSError):
+        end.close()
