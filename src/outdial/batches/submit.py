@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from outdial.batches.desk import Desk
 from outdial.batches.order import Order, OrderHead
-from outdial.domain.errors import Invalid
+from outdial.domain.errors import Invalid, named
 from outdial.ports.signal import Topic
 from outdial.ports.store import Answered, NewBatch, RequestKey
 from outdial.runtime.ids import new_public_id
@@ -36,8 +36,10 @@ async def _accept(desk: Desk, workspace_id: int, head: OrderHead) -> NewBatch:
             code="missing_required_field",
             param="agent_phone_number_id",
         )
-    agent = await desk.store.agent(workspace_id, head.agent_id)
-    number = await desk.store.number(workspace_id, head.number_id)
+    with named("agent_id"):
+        agent = await desk.store.agent(workspace_id, head.agent_id)
+    with named("agent_phone_number_id"):
+        number = await desk.store.number(workspace_id, head.number_id)
     return NewBatch(
         workspace_id=workspace_id,
         public_id=new_public_id("btcal_"),

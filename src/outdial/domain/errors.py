@@ -14,6 +14,8 @@ OutdialError
 └── BadSetting             a setting is wrong; told at start
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -43,6 +45,16 @@ class Refused(OutdialError):
         self.message = message
         self.code = code
         self.param = param
+
+
+@contextmanager
+def named(param: str) -> Iterator[None]:
+    """A refusal inside is about this parameter of the request, unless it says so itself."""
+    try:
+        yield
+    except Refused as error:
+        error.param = error.param or param
+        raise
 
 
 class NotFound(Refused):

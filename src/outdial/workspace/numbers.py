@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from outdial.domain.errors import Invalid
-from outdial.domain.number import ImpossibleNumber, canonical
+from outdial.domain.errors import Invalid, named
+from outdial.domain.number import canonical
 from outdial.ports.store import NumberRow, Store
 from outdial.runtime.clock import Clock
 from outdial.runtime.ids import new_public_id
@@ -33,14 +33,17 @@ async def create(
 ) -> NumberRow:
     """A new number; Invalid where its provider is not built in or does not take the settings."""
     settings = _check(providers, wish.provider)(wish.settings)
-    agent = None if wish.agent_id is None else await store.agent(workspace_id, wish.agent_id)
+    with named("agent_id"):
+        agent = None if wish.agent_id is None else await store.agent(workspace_id, wish.agent_id)
+    with named("phone_number"):
+        phone_number = canonical(wish.phone_number)
     public_id, now = new_public_id("phnum_"), clock.now()
     number = NumberRow(
         id=0,
         workspace_id=workspace_id,
         public_id=public_id,
         provider=wish.provider,
-        phone_number=_canonical(wish.phone_number),
+        phone_number=phone_number,
         label=wish.label,
         settings=settings,
         # an account of its own each: a halt of one workspace's trunk never stops another's
@@ -64,10 +67,3 @@ def _check(providers: Mapping[str, CheckSettings], provider: str) -> CheckSettin
             code="provider_not_available",
             param="provider",
         ) from None
-
-
-def _canonical(phone_number: str) -> str:
-    try:
-        return canonical(phone_number)
-    except ImpossibleNumber as error:
-        raise Invalid(error.message, code=error.code, param="phone_number") from None
