@@ -1,0 +1,3 @@
+from tests.support.server import desk, server
+
+__all__ = ["desk", "server"]
