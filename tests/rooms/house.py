@@ -141,14 +141,18 @@ class House:
     async def quiet(self) -> None:
         """Until nobody has anything to do but wait for the clock."""
         still = 0
-        async with asyncio.timeout(30):
-            while still < 25:
-                await asyncio.sleep(0)
-                if self.store.under_way:
-                    still = 0
-                    await asyncio.sleep(0.001)
-                else:
-                    still += 1
+        asked = self.store.asked.copy()
+        try:
+            async with asyncio.timeout(10):
+                while still < 25:
+                    await asyncio.sleep(0)
+                    if self.store.under_way:
+                        still = 0
+                        await asyncio.sleep(0.001)
+                    else:
+                        still += 1
+        except TimeoutError:
+            raise AssertionError(f"somebody never rests: {self.store.asked - asked}") from None
 
     async def pass_secs(self, seconds: float, *, step: float = 0.25) -> None:
         """Let time pass in small steps, and everybody do what is due in each."""
@@ -211,6 +215,13 @@ async def dialling(
                 await clock.advance(1)
                 await asyncio.sleep(0.005)
         await store.stop()
+
+
+async def eventually(fact: Callable[[], bool], within: float = 10.0) -> None:  # noqa: ASYNC109 - a test's patience
+    """Until something outside of this loop, or in real time, has happened."""
+    async with asyncio.timeout(within):
+        while not fact():  # noqa: ASYNC110 - files, processes and threads ring no bell
+            await asyncio.sleep(0.005)
 
 
 def without_look_up(traits: LinesTraits = TRAITS) -> LinesTraits:

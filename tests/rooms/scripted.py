@@ -17,7 +17,7 @@ TRAITS = LinesTraits("scripted", can_look_up=True, horizon_secs=1.0, place_timeo
 
 
 class ScriptedLines:
-    """…00 is over at once, …01 rings until given up, …02 throttled, …03 doubtful, …04 raises, …05 sent, then told by others.
+    """…00 is over at once, …01 rings until given up, …02 throttled, …03 doubtful, …04 raises, …05 only sent.
 
     …09 kills its own process after sending.
     """
@@ -80,7 +80,7 @@ def _make(settings: Mapping[str, Any]) -> Lines:
     if settings.get("refuse"):
         raise ValueError(settings["refuse"])
     print("some library talks")  # noqa: T201 - it must not disturb the frames
-    os.system("echo and so does a child")  # noqa: S605, S607
+    os.system("echo and so does a child")  # noqa: S605
     return ScriptedLines(settings)
 
 

@@ -21,6 +21,7 @@ from outdial.domain.call import CallEvent, EventKind
 from outdial.ports.lines import CallOrder, LookUpFailed
 from outdial.runtime.clock import SystemClock
 from outdial.runtime.ids import new_call_key
+from tests.rooms.house import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 CLOCK = SystemClock()
@@ -40,6 +41,10 @@ def told(log: Path, event: str) -> list[str]:
     if not log.exists():
         return []
     return [line["call_key"] for line in map(json.loads, log.read_text().splitlines()) if line["event"] == event]
+
+
+def senders(log: Path) -> list[int]:
+    return [line["pid"] for line in map(json.loads, log.read_text().splitlines()) if line["event"] == "sent"]
 
 
 def order(ending: str = "00", *, send_in: float = 2.0) -> CallOrder:
@@ -79,9 +84,7 @@ async def kinds(pool: WorkerPool, given: CallOrder) -> list[EventKind]:
 
 
 async def until(log: Path, event: str, n: int) -> None:
-    async with asyncio.timeout(5):
-        while len(told(log, event)) < n:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: len(told(log, event)) >= n)
 
 
 async def test_events_of_every_order_come_back_in_order(log: Path) -> None:
@@ -98,7 +101,7 @@ async def test_orders_are_spread_to_the_least_loaded_worker(log: Path) -> None:
     async with running(settings(log, workers=2, cap=10)) as pool:
         tasks = [asyncio.create_task(kinds(pool, order("01"))) for _ in range(20)]
         await until(log, "sent", 20)
-        by_worker = [json.loads(line)["pid"] for line in log.read_text().splitlines()]
+        by_worker = senders(log)
         assert sorted(by_worker.count(pid) for pid in pool.pids) == [10, 10]
         assert pool.capacity == 20
         late = order("01", send_in=0.2)
@@ -192,16 +195,14 @@ async def test_sigterm_drains_a_worker_while_another_takes_the_orders(log: Path)
         given = order("01")
         task = asyncio.create_task(kinds(pool, given))
         await until(log, "sent", 1)
-        pid = json.loads(log.read_text())["pid"]
+        (pid,) = senders(log)
         os.kill(pid, signal.SIGTERM)
         await asyncio.sleep(0.2)
         assert await kinds(pool, order()) == [EventKind.SENT, EventKind.ANSWERED, EventKind.ENDED]
         assert not task.done()
         await pool.lines.hang_up(given.call_key, even_if_answered=True)
         assert (await task)[-1] is EventKind.ENDED
-        async with asyncio.timeout(10):
-            while pid in pool.pids or len(pool.pids) < 2:
-                await asyncio.sleep(0.05)
+        await eventually(lambda: pid not in pool.pids and len(pool.pids) == 2)
 
 
 async def test_stop_gives_up_what_rings_and_tells_of_it(log: Path) -> None:
@@ -270,7 +271,11 @@ def test_frames_survive_any_cut_of_the_stream() -> None:
     for size in (1, 3, 7, len(data)):
         unpacker = wire.Unpacker()
         bodies = [body for at in range(0, len(data), size) for body in unpacker.feed(data[at : at + size])]
-        assert [wire.to_server.decode(body) for body in bodies] == [wire.Reported(event), wire.Pong(1), wire.Finished("k")]
+        assert [wire.to_server.decode(body) for body in bodies] == [
+            wire.Reported(event),
+            wire.Pong(1),
+            wire.Finished("k"),
+        ]
 
 
 def test_a_frame_beyond_all_bounds_is_refused() -> None:

@@ -77,6 +77,8 @@ class Calls:
         """Boottime at which the last call that this node sent must be over, whoever reports on it."""
         self.done: Callable[[], None] = _nobody
         """Called whenever a call is off our hands."""
+        self.given_back: Callable[[], None] = _nobody
+        """Called whenever a claimed recipient waits again."""
 
     # --- Service
 
@@ -165,6 +167,7 @@ class Calls:
         verdict = await self._store.go(hand.lease, self._request(hand, order, network), now=self._clock.now())
         if verdict is not GoVerdict.GO:
             log.info("call not permitted", call=key, verdict=str(verdict))
+            self.given_back()  # when to look again has to be worked out anew
             return None
         reach("after_go")
         return order
@@ -247,6 +250,7 @@ class Calls:
                 log.exception("intent could not be voided yet", call=key, tries=n)
                 await self._clock.sleep(backoff(n) / 4)
             else:
+                self.given_back()
                 return
 
 

@@ -25,6 +25,10 @@ LEAST_A_TURN = 20
 BATCHES_A_TURN = 64
 IDLE_SECS = 60.0
 """The longest sleep, in case a wake-up was lost or the wall clock was set."""
+AT_ONCE = 0.0
+GAP_SECS = 0.01
+"""The shortest sleep between two turns when the last one claimed less than it wished."""
+OVERDUE_SECS = 0.5
 STOP_SECS = 5.0
 
 log = get_logger()
@@ -77,6 +81,7 @@ class Dispatcher:
     async def start(self) -> None:
         self._stopping = False
         self._calls.done = self._room_again
+        self._calls.given_back = self._work.ring
         await self._ear.start()
         await self._loop.start()
 
@@ -100,15 +105,15 @@ class Dispatcher:
     async def _run(self) -> None:
         while not self._stopping:
             wake_at = await self.turn()
-            if wake_at <= self._clock.now():
+            if wake_at == AT_ONCE:
                 await self._clock.sleep(0)
                 continue
             if not math.isinf(wake_at):
-                self._work.at(wake_at)
+                self._work.at(max(wake_at, self._clock.now() + GAP_SECS))
             await self._work.wait(at_most=self._poll_secs or IDLE_SECS)
 
     async def turn(self) -> float:
-        """Claim once for everybody whose turn it is; when to look again (unix seconds), 0 for at once."""
+        """Claim once for everybody whose turn it is; when to look again (unix seconds)."""
         self.turns += 1
         lease = self._tenure.lease
         if lease is None or not self._tenure.holds(lease):
@@ -121,14 +126,17 @@ class Dispatcher:
             answers = await self._store.claim(lease, look.wishes, now=self._clock.now())
             reach("after_claim")
             wake_at = min(wake_at, self._hand_over(lease, look, answers))
-        if self._poll_secs is None and wake_at > now:
+        if self._poll_secs is None and wake_at != AT_ONCE:
             wake_at = min(wake_at, await self._next_event(now))
         return wake_at
 
     async def _next_event(self, now: float) -> float:
         """The next scheduled start. Where the store is polled anyway, that finds it."""
         next_at = await self._store.next_event_at(now=now)
-        return math.inf if next_at is None else next_at
+        if next_at is None:
+            return math.inf
+        # a look-up that is overdue is not ours to do, and may hide a start that comes soon
+        return next_at if next_at > now else now + OVERDUE_SECS
 
     # --- who may be claimed
 
@@ -187,11 +195,11 @@ class Dispatcher:
             if answer.again_at is not None:
                 wakes.append(answer.again_at)
             if len(answer.claimed) >= wanted.get(answer.batch_id, 1):
-                wakes.append(0.0)
+                wakes.append(AT_ONCE)
         if claimed:
             log.debug("claimed", calls=claimed, batches=len(answers))
             if look.more:
-                wakes.append(0.0)  # those behind the first ones have their turn now
+                wakes.append(AT_ONCE)  # those behind the first ones have their turn now
         return min(wakes)
 
     def _begin(self, lease: NodeLease, look: _Look, answer: ClaimAnswer) -> int:
