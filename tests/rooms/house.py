@@ -217,7 +217,7 @@ async def dialling(
         await store.stop()
 
 
-async def eventually(fact: Callable[[], bool], within: float = 10.0) -> None:  # noqa: ASYNC109 - a test's patience
+async def eventually(fact: Callable[[], bool], within: float = 10.0) -> None:
     """Until something outside of this loop, or in real time, has happened."""
     async with asyncio.timeout(within):
         while not fact():  # noqa: ASYNC110 - files, processes and threads ring no bell

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from outdial.calls.alarm import Alarm
@@ -25,6 +25,7 @@ from outdial.runtime.log import get_logger
 SEND_SECS = 2.0
 """The send deadline: nothing is sent later than this after GO was asked for."""
 VOID_TRIES = 8
+MOST_TOLD = 10_000
 
 log = get_logger()
 
@@ -71,6 +72,8 @@ class Calls:
         """Calls in hand that are not given to their lines yet."""
         self._dropped: set[str] = set()
         """Those of them that must not be sent any more."""
+        self._told: set[tuple[int, str]] = set()
+        """Batches and what is wrong with their orders, as far as it was logged."""
         self._per_provider: Counter[str] = Counter()
         self._stopping = asyncio.Event()
         self.busy_until = 0.0
@@ -153,8 +156,7 @@ class Calls:
         key = hand.claimed.call_key
         network = self._networks[hand.number.provider]
         prepared = prepare(hand, keys=self._keys, public_url=self._settings.public_url, now=self._clock.now())
-        for warning in prepared.warnings:
-            log.warning("order prepared with a gap", call=key, batch=hand.batch.public_id, gap=warning)
+        self._warn(hand, prepared.warnings)
         if not await self._pass(self._gates, hand, longest=self._settings.longest_wait_secs):
             await self._withdraw(hand, reason="stopping" if self._stopping.is_set() else "paced")
             return None
@@ -171,6 +173,15 @@ class Calls:
             return None
         reach("after_go")
         return order
+
+    def _warn(self, hand: Hand, warnings: Sequence[str]) -> None:
+        """Once a batch: the same gap in a hundred thousand orders is one piece of news."""
+        for gap in warnings:
+            if (hand.batch.id, gap) not in self._told:
+                if len(self._told) >= MOST_TOLD:
+                    self._told.clear()
+                self._told.add((hand.batch.id, gap))
+                log.warning("order has a gap", call=hand.claimed.call_key, batch=hand.batch.public_id, gap=gap)
 
     def _request(self, hand: Hand, order: CallOrder, network: Network) -> GoRequest:
         now, traits = self._clock.now(), network.traits
