@@ -477,10 +477,37 @@ async def test_a_full_disk_is_unavailable_and_the_writer_lives_on(sqlite_url: st
         assert isinstance(session, sqlite.SqliteWriter)
         (pages,) = session._connection.execute("pragma page_count").fetchone()
         session._connection.execute(f"pragma max_page_count = {pages}")
-        with pytest.raises(Unavailable, match="full"):
+        with pytest.raises(Unavailable, match="can't write"):
             await asyncio.gather(*(store._ask(Note(), f"{n:04}" + "x" * 2000) for n in range(20)))
         assert await store._ask(Note(), "after") == "AFTER"
         assert [word for word in await words(store) if len(word) < 100] == ["after", "before"]
+
+
+async def test_a_newer_node_s_migration_costs_a_new_connection(postgres_url: str) -> None:
+    async with opened(postgres_url) as store:
+        workspace, _ = await store.create_workspace("first", now=0)
+        for _ in range(2):  # the second time the statement is prepared
+            assert await store._read(lambda tx: tx.rows("agents", workspace_id=workspace)) == []
+        with psycopg.connect(postgres_url, autocommit=True) as newer:
+            newer.execute("alter table agent add column later text")
+        assert await store._read(lambda tx: tx.rows("agents", workspace_id=workspace)) == []
+
+
+async def test_a_committer_that_was_forgotten_does_not_take_a_commit_for_lost(postgres_url: str) -> None:
+    if not reachable(postgres_url):
+        pytest.skip("the proxy needs a server on a local socket")
+    proxy = CommitLoser(postgres_url)
+    try:
+        async with opened(proxy.url) as store:
+            await store._ask(Note(), "before")
+            with psycopg.connect(postgres_url, autocommit=True) as somebody:
+                assert somebody.execute("delete from committer").rowcount == 1
+            kind = Note()
+            proxy.lose_next("answer")
+            assert await store._ask(kind, "doubtful") == "DOUBTFUL"
+            assert len(kind.runs) == 1
+    finally:
+        proxy.close()
 
 
 # --- reading and writing many --------------------------------------------------------------------------------------
@@ -507,6 +534,21 @@ async def test_readers_can_not_write(store: SqlStore) -> None:
     store.readers._patience_secs = 0.1
     with pytest.raises((sqlite3.OperationalError, psycopg.errors.ReadOnlySqlTransaction, Unavailable)):
         await store._read(lambda tx: tx.run("note", word="x"))  # type: ignore[attr-defined]
+    assert await words(store) == []
+
+
+async def test_a_refusal_costs_a_reader_nothing(store: SqlStore) -> None:
+    await words(store)
+    kept = store.readers._idle.get_nowait()
+    store.readers._idle.put(kept)
+
+    def refuse(tx: Reads) -> None:
+        raise NotFound("word", "x")
+
+    with pytest.raises(NotFound):
+        await store._read(refuse)
+    assert store.readers._idle.get_nowait() is kept
+    store.readers._idle.put(kept)
     assert await words(store) == []
 
 
@@ -605,6 +647,12 @@ async def test_a_server_that_is_not_there_is_told_without_its_password(monkeypat
     with pytest.raises(BadSetting, match="can't be reached") as told:
         await open_store("postgresql://me:hunter22@127.0.0.1:9/outdial", secret=SECRET).start()
     assert "hunter22" not in str(told.value)
+
+
+async def test_a_url_that_is_none_is_told_without_its_password() -> None:
+    with pytest.raises(BadSetting) as told:
+        await open_store("postgresql://me:hunter%zz@host/outdial", secret=SECRET).start()
+    assert "hunter" not in f"{told.value}{told.value.__cause__}"
 
 
 async def test_a_store_without_a_place_leaves_nothing_behind() -> None:

@@ -9,8 +9,10 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -55,29 +57,29 @@ class PostgresServer:
             "max_wal_size": "1GB",
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        owner = str(pwd.getpwnam(NOBODY).pw_uid if os.geteuid() == 0 else os.getuid())
+        keeper = [sys.executable, str(Path(__file__).with_name("keeper.py")), owner]
         with (self.folder / "log").open("ab") as log:
             # a session of its own: ctrl-C in the terminal is for the tests, which then stop it
             self._process = subprocess.Popen(
-                [self._programs / "postgres", "-D", str(self.data), *options],
-                stdin=subprocess.DEVNULL,
+                [*keeper, self._programs / "postgres", "-D", str(self.data), *options],
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
+                cwd="/",
                 start_new_session=True,
-                **_demoted(),
             )
         self._wait()
 
     def stop(self, *, how: signal.Signals = signal.SIGINT) -> None:
         """Stop it (SIGINT: open connections are broken off; SIGQUIT: as a crash) and wait for its end."""
         process, self._process = self._process, None
-        if process is None:
+        if process is None or process.stdin is None:
             return
-        process.send_signal(how)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        with suppress(OSError):
+            process.stdin.write(f"{how.name}\n".encode())
+            process.stdin.close()
+        process.wait(30)
 
     def restart(self) -> None:
         """As a crash, then up again."""

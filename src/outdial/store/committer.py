@@ -26,13 +26,19 @@ Answer: TypeAlias = Any
 """What a kind's `run` returned for a request, or a Failure."""
 
 COLLECT_SECS = 0.005
+COLLECT_LOOKS = 5
+"""How often it looks, while it collects, whether still more comes."""
 GROUP_SIZE = 500
 BUSY_FROM = 16
 """Requests in sight (those just committed and those waiting) from which a group is worth waiting for."""
 PATIENCE_SECS = 10.0
 """How long a request waits for a database that is away or in conflict."""
 CONFLICT_TRIES = 4
+CONFLICT_SECS = 5.0
+"""After which nothing is tried again for a conflict: the thread has other groups to serve."""
 CONFLICTS_BEFORE_SPLIT = 2
+LONG_CONFLICT_SECS = 1.0
+"""A conflict that took so long was a lock time-out: the same again would wait as long."""
 LONELY_LOCK_SECS = 0.3
 """Lock wait of a request that is rerun alone: so one blocked row does not hold up everybody behind it."""
 LOSSES_BEFORE_SPLIT = 3
@@ -117,6 +123,8 @@ class GroupCommitter:
         self._bulk: deque[Job] = deque()
         self._arrived = threading.Condition()
         self._running = False
+        self._idle = False
+        """The thread waits for a first request; while it collects, requests need not wake it."""
         self._thread: threading.Thread | None = None
         self._session: WriteSession | None = None
         self._token = random.getrandbits(32) << 20
@@ -152,12 +160,10 @@ class GroupCommitter:
         with self._arrived:
             if not self._running:
                 job.fail(Unavailable("the store is stopped"))
-            elif kind.lane is Lane.BULK:
-                self._bulk.append(job)
-                self._arrived.notify()
             else:
-                self._hot.append(job)
-                self._arrived.notify()
+                (self._bulk if kind.lane is Lane.BULK else self._hot).append(job)
+                if self._idle:
+                    self._arrived.notify()
         if job.answer is not None:
             _resolve([job])
         return job.future
@@ -190,19 +196,23 @@ class GroupCommitter:
                 if not self._running:
                     return None
                 self._last_group = 0
+                self._idle = True
                 self._arrived.wait()
+                self._idle = False
             if self._bulk and (bulk_turn or not self._hot):
                 return [self._bulk.popleft()]
             self._collect()
             return [self._hot.popleft() for _ in range(min(len(self._hot), self._group_size))]
 
     def _collect(self) -> None:
-        """Under load wait a moment, until the oldest has waited long enough or the group is full."""
+        """Under load wait for more while more comes, until the oldest has waited long enough or the group is full."""
         until = self._hot[0].asked_at + self._collect_secs
-        while self._running and len(self._hot) < self._group_size and self._last_group + len(self._hot) >= BUSY_FROM:
-            if (left := until - time.monotonic()) <= 0:
-                break
-            self._arrived.wait(left)
+        if self._last_group + len(self._hot) < BUSY_FROM:
+            return
+        before = 0
+        while self._running and before < len(self._hot) < self._group_size and time.monotonic() < until:
+            before = len(self._hot)
+            self._arrived.wait(self._collect_secs / COLLECT_LOOKS)
 
     def _serve(self, jobs: list[Job], course: "_Course | None" = None) -> None:
         """Carry jobs out together until each has its answer."""
@@ -222,7 +232,7 @@ class GroupCommitter:
     def _after(self, error: Exception, jobs: list[Job], course: "_Course") -> list[Job]:
         """Deal with a transaction that was undone; the jobs that are to be tried again together."""
         if isinstance(error, _Doubt):
-            return _fail(jobs, "nobody can say whether it was committed", error)
+            return _fail(jobs, "the database went away in the commit, and nobody can say whether it was done", error)
         match self._engine.trouble(error):
             case Trouble.LOST:
                 return self._after_loss(error, jobs, course)
@@ -230,8 +240,7 @@ class GroupCommitter:
                 return self._after_conflict(error, jobs, course)
             case Trouble.UNUSABLE:
                 self._drop_session()
-                log.error("database could not write", error=_words(error))
-                return _fail(jobs, "the database can't write", error)
+                return _fail(jobs, "the database can't write now", error)
             case Trouble.OURS if len(jobs) > 1:
                 return self._one_by_one(jobs)
             case Trouble.OURS:
@@ -257,17 +266,18 @@ class GroupCommitter:
     def _after_conflict(self, error: Exception, jobs: list[Job], course: "_Course") -> list[Job]:
         """The same again after a moment; then one by one, so that only those wait whose rows are held."""
         course.conflicts += 1
-        if len(jobs) > 1 and course.conflicts >= CONFLICTS_BEFORE_SPLIT:
+        took = time.monotonic() - course.began
+        if len(jobs) > 1 and (course.conflicts >= CONFLICTS_BEFORE_SPLIT or took > LONG_CONFLICT_SECS):
             return self._one_by_one(jobs)
         if course.conflicts >= CONFLICT_TRIES or time.monotonic() > course.give_up_at:
-            return _fail(jobs, "its rows are held by somebody else", error)
+            return _fail(jobs, "somebody else holds what this needs", error)
         time.sleep(0.01 * 2**course.conflicts * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
         return jobs
 
     def _one_by_one(self, jobs: list[Job]) -> list[Job]:
         """Each job in a transaction of its own, so that a poisonous one harms only itself."""
         log.warning("group of writes rerun one by one", kinds=_kinds(jobs))
-        give_up_at = time.monotonic() + self._patience_secs
+        give_up_at = time.monotonic() + CONFLICT_SECS
         for job in jobs:
             self._serve([job], _Course(lock_wait=LONELY_LOCK_SECS, give_up_at=give_up_at))
         return []
@@ -360,7 +370,8 @@ class _Course:
     """How it went so far with jobs that are tried together."""
 
     lock_wait: float | None = None
-    give_up_at: float = float("inf")
+    began: float = field(default_factory=time.monotonic)
+    give_up_at: float = field(default_factory=lambda: time.monotonic() + CONFLICT_SECS)
     conflicts: int = 0
     losses: int = 0
     pause: float = 0.05
@@ -378,10 +389,14 @@ def _resolve(jobs: list[Job]) -> None:
             future.set_result(job.answer)
 
 
-def _fail(jobs: list[Job], why: str, error: BaseException) -> list[Job]:
-    """Answer all of them `Unavailable`; nobody is left."""
+def _fail(jobs: list[Job], why: str, error: Exception) -> list[Job]:
+    """Answer all of them `Unavailable`; nobody is left. What the database said is for the log, not for callers."""
+    if jobs:
+        log.error("writes failed", why=why, kinds=_kinds(jobs), error=_words(error))
     for job in jobs:
-        job.fail(Unavailable(f"{why}: {_words(error)}"))
+        unavailable = Unavailable(why)
+        unavailable.__cause__ = error
+        job.fail(unavailable)
     return []
 
 

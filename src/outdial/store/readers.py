@@ -8,8 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from outdial.domain.errors import Unavailable
+from outdial.runtime.log import get_logger
 from outdial.store.engine import Engine, ReadSession, Trouble
 from outdial.store.op import Reads
+
+log = get_logger()
 
 THREADS = 3
 PATIENCE_SECS = 5.0
@@ -57,19 +60,26 @@ class Readers:
                 with session.snapshot() as tx:
                     answer = function(tx)
             except Exception as error:
-                if session is not None:
-                    session.close()
                 trouble = self._engine.trouble(error)
+                if session is not None:
+                    self._put_back(session, usable=trouble is Trouble.OURS)
                 if trouble is Trouble.OURS:
                     raise
                 if trouble is Trouble.UNUSABLE or time.monotonic() > until:
-                    raise Unavailable(f"the database can't be read: {' '.join(str(error).split())}") from error
+                    log.exception("read failed")
+                    raise Unavailable("the database can't be read now") from error
                 if fresh:  # others in the pool may be as dead as this one: they are tried without a pause
                     time.sleep(pause)
                     pause = min(pause * 2, 1.0)
             else:
-                self._idle.put(session)
+                self._put_back(session, usable=True)
                 return answer
+
+    def _put_back(self, session: ReadSession, *, usable: bool) -> None:
+        if usable:
+            self._idle.put(session)
+        else:
+            session.close()
 
     def _take(self) -> ReadSession | None:
         try:

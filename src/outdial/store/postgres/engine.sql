@@ -27,7 +27,9 @@ on conflict (id) do update set seen_at = excluded.seen_at;
 delete from committer where id = :id or seen_at < :before;
 
 -- name: committer_note
-update committer set token = :token where id = :id;
+-- the row may have been forgotten while nothing was written for days
+insert into committer (id, token, seen_at) values (:id, :token, :now)
+on conflict (id) do update set token = excluded.token, seen_at = excluded.seen_at;
 
 -- name: committer_token
 -- waits for the transaction that holds the row, so the answer is final

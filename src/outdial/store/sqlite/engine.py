@@ -24,6 +24,9 @@ from outdial.store.shapes import Shapes
 
 FOLDER = Path(__file__).parent
 BUSY_TIMEOUT_MS = 5_000
+CACHE_KIB = 32 * 1024
+LOG_BYTES = 64 * 1024 * 1024
+"""The write-ahead log is cut back to this after a big submit."""
 STATEMENTS = 512
 """Prepared statements that a connection keeps; there are about half as many queries."""
 
@@ -171,6 +174,8 @@ class SqliteEngine:
         connection = self._connect()
         connection.execute("pragma synchronous = full")
         connection.execute("pragma foreign_keys = on")
+        connection.execute(f"pragma cache_size = -{CACHE_KIB}")
+        connection.execute(f"pragma journal_size_limit = {LOG_BYTES}")
         return SqliteWriter(connection, self.queries)
 
     def reader(self) -> SqliteReader:
