@@ -14,10 +14,10 @@ import uvicorn
 from starlette.applications import Starlette
 
 from outdial.app.pool import PoolSettings, WorkerPool
+from outdial.callbacks.inbox import Inbox
 from outdial.calls.call import CallSettings
 from outdial.calls.callback_keys import CallbackKeys
 from outdial.calls.network import Network
-from outdial.callbacks.inbox import Inbox
 from outdial.dispatch.dialler import Dialler, DiallerSettings
 from outdial.domain.outcome import Outcome
 from outdial.domain.recipient import FINAL
@@ -121,7 +121,23 @@ def assert_nobody_rang_twice(carrier: Carrier) -> None:
 
 
 async def test_a_batch_with_every_ending(tmp_path: Path) -> None:
-    endings = "0486 0408 0480 0603 0404 0503 0607 0301 0900 0901 0902 0903 0904 1234 1235".split()
+    endings = [
+        "0486",
+        "0408",
+        "0480",
+        "0603",
+        "0404",
+        "0503",
+        "0607",
+        "0301",
+        "0900",
+        "0901",
+        "0902",
+        "0903",
+        "0904",
+        "1234",
+        "1235",
+    ]
     async with network(tmp_path, ring_secs=0.1, talk_secs=0.1) as carrier, node(tmp_path, carrier) as dialling:
         batch = await dialling.submit([f"+1555000{ending}" for ending in endings])
         outcomes = await dialling.over(batch)
