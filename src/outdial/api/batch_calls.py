@@ -1,5 +1,6 @@
 """Handlers of batch calling that both dialects share: read, call one use case, render."""
 
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
 from fastapi import Path, Query, Request
@@ -20,10 +21,10 @@ from outdial.batches.submit import submit as submitting
 from outdial.domain.errors import Complaint, Unprocessable
 from outdial.domain.outcome import Outcome
 from outdial.domain.recipient import RecipientStatus
-from outdial.ports.store import BatchRow
+from outdial.ports.store import BatchRow, RecipientRow
 
 BatchId = Annotated[str, Path(description="As given by submit")]
-PageSize = Annotated[int, Query(ge=1, le=read.PAGE)]
+PageSize = Annotated[int, Query(ge=1, le=read.LONGEST_PAGE)]
 Include = Annotated[list[str] | None, Query(description="voicemail, cancelled: whom to take too")]
 
 
@@ -54,10 +55,10 @@ async def get(
     """One batch and its people."""
     desk = context_of(request).desk
     row = await read.one(desk, caller.workspace_id, batch_id)
-    most = read.PAGE if read.truncated(row) else read.COMPLETE_UP_TO
+    most = read.LONGEST_PAGE if read.truncated(row) else read.COMPLETE_UP_TO
     shown = most if recipients is None else min(recipients, most)
-    people = [json_bytes(render.recipient(one)) async for rows in read.pages(desk, row, most=shown) for one in rows]
-    return _detailed(row, people)
+    pages = [_bare(rows) async for rows in read.pages(desk, row, most=shown)]
+    return _detailed(row, pages)
 
 
 async def cancel(
@@ -145,12 +146,25 @@ async def conversation(request: Request, caller: Caller, conversation_id: str) -
     return json_answer(render.conversation(row))
 
 
-def _detailed(row: BatchRow, people: list[bytes]) -> Response:
-    """The batch with its people, who were encoded page by page so that nobody else had to wait."""
+def _bare(rows: Sequence[RecipientRow]) -> bytes:
+    """A page of people as JSON, without the brackets around it."""
+    return json_bytes([render.recipient(row) for row in rows])[1:-1]
+
+
+def _detailed(row: BatchRow, pages: list[bytes]) -> Response:
+    """The batch with its people: encoded and sent page by page, so that nobody else has to wait for five megabytes."""
     rendered: dict[str, Any] = {**render.batch(row), "recipients_truncated": read.truncated(row)}
-    head = json_bytes(rendered)
-    body = b"".join((head[:-1], b',"recipients":[', b",".join(people), b"]}"))
-    return Response(body, media_type="application/json")
+    head = json_bytes(rendered)[:-1] + b',"recipients":['
+    parts = [head, *(part for page in pages for part in (b",", page))]
+    parts[1:2] = []  # no comma before the first page
+    parts.append(b"]}")
+    size = {"content-length": str(sum(map(len, parts)))}
+    return StreamingResponse(_each(parts), media_type="application/json", headers=size)
+
+
+async def _each(parts: list[bytes]) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
 
 
 def _included(words: list[str]) -> list[RecipientStatus]:

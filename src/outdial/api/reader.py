@@ -58,12 +58,7 @@ class Reader:
         """The order in this body; Unprocessable or Invalid where it can't be one."""
         if len(body) <= SMALL:
             return read_submission(body)
-        try:
-            async with asyncio.timeout(READ_WITHIN_SECS), self._turn:
-                answer, people = await self._ask(body)
-        except (TimeoutError, EOFError, OSError) as error:
-            log.warning("reader of big bodies failed", error=type(error).__name__, size=len(body))
-            raise Unavailable("this body could not be read just now", retry_after=1.0) from error
+        answer, people = await self._asked(body)
         if isinstance(answer, _Read):
             return Order(answer.head, people)
         if answer.complaints:
@@ -86,6 +81,18 @@ class Reader:
                 sys.executable, "-m", __name__, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
             )
         return self._process
+
+    async def _asked(self, body: bytes) -> tuple[_Read | _Refused, list[NewRecipient]]:
+        """Its answer; asked a second time if the process had died, since reading changes nothing."""
+        for again in (True, False):
+            try:
+                async with asyncio.timeout(READ_WITHIN_SECS), self._turn:
+                    return await self._ask(body)
+            except (EOFError, OSError) as error:  # also TimeoutError
+                log.warning("reader of big bodies failed", error=type(error).__name__, size=len(body))
+                if isinstance(error, TimeoutError) or not again:
+                    break
+        raise Unavailable("this body could not be read just now", retry_after=1.0)
 
     async def _ask(self, body: bytes) -> tuple[_Read | _Refused, list[NewRecipient]]:
         try:
