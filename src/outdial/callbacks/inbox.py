@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from outdial.calls.callback_keys import CallbackKeys
 from outdial.domain.call import CallEvent
-from outdial.domain.errors import NotFound, Unavailable
+from outdial.domain.errors import Unavailable
 from outdial.ports.provider import CallbackRefused, CallbackRequest
 from outdial.runtime.log import get_logger
 
@@ -32,8 +32,8 @@ class Inbox:
 
     providers: Mapping[str, ReadCallback]
     keys: CallbackKeys
-    take: Callable[[Sequence[CallEvent]], Awaitable[object]]
-    """Commits reports; NotFound for a call that nobody knows."""
+    take: Callable[[Sequence[CallEvent]], Awaitable[Sequence[object]]]
+    """Commits reports (Intake.take): an answer for each call that is known."""
     public_url: str
 
     def route(self) -> Route:
@@ -65,11 +65,11 @@ class Inbox:
         if any(event.call_key != call_key for event in events):
             return _answer(403, "another call")
         try:
-            await self.take(events)
-        except NotFound:
-            return _answer(404, "unknown call")
+            known = await self.take(events)
         except Unavailable:
             return _answer(503, "come back", retry_after=1)
+        if events and not known:
+            return _answer(404, "unknown call")
         return Response(b"{}", media_type="application/json")
 
 
