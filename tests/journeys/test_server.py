@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -84,6 +85,29 @@ def test_without_a_secret_key_one_is_made_for_nobody_else_s_eyes(tmp_path: Path)
     server.stop()
     assert kept.read_text() == before
     assert sorted(path.name for path in tmp_path.glob("*.key*")) == ["o.db.key"]
+
+
+def test_one_node_serves_and_another_dials(tmp_path: Path, postgres_url: str) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {"OUTDIAL_PUBLIC_URL": f"http://127.0.0.1:{port}"}
+    folders = [tmp_path / role for role in ("api", "dialer")]
+    for folder in folders:
+        folder.mkdir()
+    api = Server(folders[0], postgres_url, settings={**shared, "OUTDIAL_ROLE": "api", "OUTDIAL_NODE": "a"}).start()
+    settings = {**shared, "OUTDIAL_ROLE": "dialer", "OUTDIAL_NODE": "d", "OUTDIAL_WORKERS": "2"}
+    dialer = Server(folders[1], postgres_url, settings=settings, key=api.key, port=port).start()
+    try:
+        desk = open_desk(api)
+        made = desk.submit(["+493097775000", "+493097770486"])
+        over = desk.until_over(made["id"])
+        assert [one["outcome"] for one in over["recipients"]] == ["completed", "busy"]
+        assert dialer.client().get(desk.path(made["id"])).status_code == 404, "it speaks no dialect"
+        assert (dialer.rang("+493097775000"), api.carrier_log.exists()) == (1, False)
+    finally:
+        dialer.stop()
+        api.stop()
 
 
 def failed_start(**settings: str) -> str:

@@ -30,6 +30,7 @@ class Server:
     database: str
     settings: dict[str, str] = field(default_factory=dict)
     key: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    port: int = 0
     url: str = ""
     process: subprocess.Popen[bytes] | None = None
 
@@ -45,7 +46,7 @@ class Server:
             **self.settings,
         }
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("OUTDIAL_")}
-        command = [sys.executable, "-m", "outdial.cli.main", "serve", "--port", "0", "--json"]
+        command = [sys.executable, "-m", "outdial.cli.main", "serve", "--port", str(self.port), "--json"]
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env={**inherited, **ours})
         assert self.process.stdout is not None

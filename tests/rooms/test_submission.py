@@ -1,0 +1,95 @@
+"""Orders as they come over the wire, read on the spot and by the process beside the server."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from outdial.api.reader import SMALL, Reader
+from outdial.api.submission import read_submission
+from outdial.domain.errors import Invalid, Unprocessable
+
+
+def body_of(people: int = 3, **changes: Any) -> bytes:
+    order: dict[str, Any] = {
+        "call_name": "test",
+        "agent_id": "agent_1",
+        "agent_phone_number_id": "phnum_1",
+        "recipients": [{"phone_number": f"+4930{n:07d}", "id": f"c{n}"} for n in range(people)],
+    }
+    return json.dumps(order | changes).encode()
+
+
+@pytest.fixture
+async def reader() -> AsyncIterator[Reader]:
+    made = Reader()
+    yield made
+    await made.stop()
+
+
+def test_the_least_that_an_order_needs() -> None:
+    order = read_submission(b'{"call_name":"","agent_id":"a","recipients":[{"phone_number":"+4930 1234567"}]}')
+    assert (order.head.name, order.head.number_id, order.head.scheduled_at) == ("", None, None)
+    assert [(one.number, one.client_data_json, one.window_class) for one in order.people] == [
+        ("+49301234567", "{}", "")
+    ]
+    assert order.people[0].recipient_id.startswith("rcpt_")
+
+
+def test_client_data_is_kept_to_the_letter() -> None:
+    data = '{ "dynamic_variables": {"pi": 3.140, "big": 12345678901234567890, "ü": "\\u00fc"}, "x": [1, {}] }'
+    before = '{"call_name":"","agent_id":"a","recipients":[{"phone_number":"+49301234567",'
+    order = read_submission(f'{before}"conversation_initiation_client_data":{data}}}]}}'.encode())
+    assert order.people[0].client_data_json == data
+
+
+def test_numbers_written_as_text_are_taken_as_the_schema_takes_them() -> None:
+    order = read_submission(body_of(target_concurrency_limit="5", scheduled_time_unix="1900000000"))
+    assert (order.head.target_concurrency_limit, order.head.scheduled_at) == (5, 1_900_000_000.0)
+
+
+def test_calling_hours_give_each_number_its_window() -> None:
+    hours = {"rules": [{"start": "09:00", "end": "18:00"}]}
+    people = [{"phone_number": "+4930123456"}, {"phone_number": "+81312345678"}, {"phone_number": "+870773111632"}]
+    windows = [one.window_class for one in read_submission(body_of(recipients=people, calling_hours=hours)).people]
+    assert windows == ["Europe/Berlin", "Asia/Tokyo", "?"]
+    fallback = read_submission(body_of(recipients=people, calling_hours=hours, timezone="Europe/Paris")).people
+    assert fallback[2].window_class == "Europe/Paris"
+
+
+async def test_the_same_order_is_read_by_the_process_beside(reader: Reader) -> None:
+    body = body_of(1_234, timezone="Europe/Berlin")
+    assert len(body) > SMALL
+    assert await reader.read(body) == read_submission(body)
+
+
+async def test_many_big_orders_at_once_come_back_whole(reader: Reader) -> None:
+    bodies = [body_of(1_000 + n) for n in range(5)]
+    assert await asyncio.gather(*(reader.read(body) for body in bodies)) == [read_submission(body) for body in bodies]
+
+
+async def test_what_it_refuses_is_refused_here(reader: Reader) -> None:
+    with pytest.raises(Unprocessable) as wrong:
+        await reader.read(body_of(1_000, agent_id=5))
+    assert wrong.value.complaints[0].loc == ("body", "agent_id")
+    with pytest.raises(Invalid) as refused:
+        await reader.read(body_of(1_000, timezone="Mars"))
+    assert (refused.value.code, refused.value.param) == ("invalid_parameters", "timezone")
+    assert len((await reader.read(body_of(1_000))).people) == 1_000
+
+
+async def test_a_reader_that_died_is_replaced(reader: Reader) -> None:
+    await reader.start()
+    assert reader._process is not None
+    reader._process.kill()
+    assert len((await reader.read(body_of(1_000))).people) == 1_000
+
+
+async def test_a_caller_who_goes_away_leaves_nothing_for_the_next(reader: Reader) -> None:
+    await reader.start()
+    gone = asyncio.create_task(reader.read(body_of(9_000)))
+    await asyncio.sleep(0.02)
+    gone.cancel()
+    assert len((await reader.read(body_of(1_001))).people) == 1_001
