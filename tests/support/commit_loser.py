@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
 Loss = Literal["question", "answer"]
 
-# PostgreSQL's protocol: a simple query is 'Q', its length (4 bytes, itself included), its text, NUL
-_COMMIT = b"Q\x00\x00\x00\x0bcommit\x00"
+# PostgreSQL's protocol: whether a statement comes alone or behind others in one packet, its text ends with NUL
+_COMMIT = b"commit\x00"
 
 
 class CommitLoser:
@@ -59,7 +59,7 @@ class CommitLoser:
     def _ask(self, client: socket.socket, server: socket.socket, answers_lost: threading.Event) -> None:
         with suppress(OSError):
             while data := client.recv(65536):
-                loss = self._loss if data.endswith(_COMMIT) else None
+                loss = self._loss if _COMMIT in data else None
                 if loss is None:
                     server.sendall(data)
                     continue

@@ -135,11 +135,11 @@ def _materialise(tx: Tx, cases: Iterable[Case]) -> None:
         if after.status is RecipientStatus.PENDING:
             recipient.due_at, recipient.generation = case.attempt.heard_at, case.generation
             _run_now(tx, "hopper_in", recipient)
-        tx.run("recipient_decided", **_decided_row(recipient))
+        tx.put("recipient_decided", **_decided_row(recipient))
 
 
 def _run_now(tx: Tx, name: str, recipient: RecipientRecord) -> None:
-    tx.run(
+    tx.put(
         name,
         rows=[
             {

@@ -87,7 +87,7 @@ class _Limits:
 
     def write(self, tx: Tx) -> None:
         if self.changed:
-            tx.run("buckets_taken", rows=[self._row(key) for key in sorted(self.changed)])
+            tx.put("buckets_taken", rows=[self._row(key) for key in sorted(self.changed)])
 
     def _row(self, key: str) -> dict[str, Any]:
         bucket, health = self.buckets[key], self.health.get(key, TrunkHealth())
@@ -163,10 +163,10 @@ class _ClaimTurn:
 
     def _write(self) -> None:
         if self.attempts:
-            self.tx.run("attempts_claim", rows=self.attempts)
+            self.tx.put("attempts_claim", rows=self.attempts)
         self.limits.write(self.tx)
         if self.served:
-            self.tx.run("batches_served", rows=self.served, now=self.now)
+            self.tx.put("batches_served", rows=self.served, now=self.now)
         self.ledger.flush()
 
     def _serve(self, wish: ClaimWish, row: Row) -> ClaimAnswer:

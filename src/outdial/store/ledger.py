@@ -181,25 +181,25 @@ class Ledger:
         """Write everything; the batches that are over by it."""
         tx = self.tx
         if self._attempts:
-            tx.run("attempts_write", rows=[_attempt_row(a) for a in self._attempts.values()])
+            tx.put("attempts_write", rows=[_attempt_row(a) for a in self._attempts.values()])
         if self._out_of_hopper:
-            tx.run("hopper_out", rows=self._out_of_hopper)
+            tx.put("hopper_out", rows=self._out_of_hopper)
         if self._into_hopper:
-            tx.run("hopper_in", rows=self._into_hopper)
+            tx.put("hopper_in", rows=self._into_hopper)
         if self._slots:
-            tx.run("slots_move", rows=[{"key": key, "n": n} for key, n in sorted(self._slots.items()) if n])
+            tx.put("slots_move", rows=[{"key": key, "n": n} for key, n in sorted(self._slots.items()) if n])
         if self._said:
-            tx.run("conversations_keep", rows=self._said)
+            tx.put("conversations_keep", rows=self._said)
         over = self._write_recipients()
         if self._outbox:
-            tx.run("outbox_put", rows=self._outbox)
+            tx.put("outbox_put", rows=self._outbox)
         return over
 
     def _write_recipients(self) -> frozenset[int]:
         if not self._recipients:
             return frozenset()
         rows = [_recipient_row(r) for r in self._recipients.values()]
-        self.tx.run("recipients_write", rows=rows, now=self.now)
+        self.tx.put("recipients_write", rows=rows, now=self.now)
         return self.count((r.batch_id, r.counted, (r.status, r.outcome)) for r in self._recipients.values())
 
     def count(
@@ -225,7 +225,7 @@ class Ledger:
         """Move counters (dispatched, finished) and tallies by these amounts; the batches that are over by it."""
         tally_rows = [{"batch_id": b, "outcome": o, "n": n} for (b, o), n in tallies.items() if n]
         if tally_rows:
-            self.tx.run("tally_move", rows=tally_rows)
+            self.tx.put("tally_move", rows=tally_rows)
         rows = [{"id": b, "dispatched": d, "finished": f} for b, (d, f) in sorted(deltas.items())]
         after = self.tx.rows("batch_move", rows=rows, now=self.now)
         return self._close([row for row in after if row.finished >= row.scheduled])
@@ -252,7 +252,7 @@ class Ledger:
             status = batches.next_status(BatchStatus(row.status), event)
             ends.append({"id": row.id, "status": status, "reason": reason})
             self.tell("batch_over", workspace_id=row.workspace_id, batch_id=row.id)
-        self.tx.run("batch_status", rows=ends, now=self.now)
+        self.tx.put("batch_status", rows=ends, now=self.now)
         return frozenset(end["id"] for end in ends)
 
 

@@ -73,6 +73,13 @@ class Tx(Reads, Protocol):
         """Change rows; how many."""
         ...
 
+    def put(self, name: str, /, **params: object) -> None:
+        """Change rows, however many: sent together with what is asked next, so that many cost one round trip.
+
+        What is wrong with it is raised by then at the latest, or by the commit.
+        """
+        ...
+
     def bulk(self, name: str, rows: Sequence[Mapping[str, object]], /) -> int:
         """Write many rows in the quickest way; how many.
 

@@ -193,7 +193,7 @@ class Take(Kind[Taking, list[Taken]]):
                     }
                 )
         if writes:
-            tx.run("trunks_write", rows=writes)
+            tx.put("trunks_write", rows=writes)
 
     @staticmethod
     def _taken(case: Case, fate: _Fate, over: frozenset[int]) -> Taken:
@@ -350,14 +350,14 @@ class Recheck(Kind[Rechecking, None]):
         """Nothing to answer."""
         later = [{"call_key": r.call_key, "check_at": micros(r.at)} for r in requests if r.at is not None]
         if later:
-            tx.run("attempts_check_later", rows=later)
+            tx.put("attempts_check_later", rows=later)
         adopted = [
             {"call_key": r.call_key, "node": r.adopt_for.node, "epoch": r.adopt_for.epoch}
             for r in requests
             if r.adopt_for is not None
         ]
         if adopted:
-            tx.run("attempts_adopt", rows=adopted, nobody=NOBODY)
+            tx.put("attempts_adopt", rows=adopted, nobody=NOBODY)
         return [None] * len(requests)
 
 

@@ -75,7 +75,10 @@ select d.due_at, d.ord, d.window_class, d.generation, r.recipient_id, r.number, 
         select 1 from attempt a where a.workspace_id = :workspace_id and a.number = r.number and a.holds
     ) as busy
 from due d
-join recipient r on r.batch_id = d.batch_id and r.ord = d.ord
+cross join lateral (
+    -- offset 0: looked up by both columns. Else one of them is a constant, and the whole list may be walked for each
+    select * from recipient p where p.batch_id = d.batch_id and p.ord = d.ord offset 0
+) r
 where d.batch_id = :batch_id and d.generation = :generation and d.window_class = :window_class
     and d.due_at <= :now::bigint
 order by d.due_at, d.ord

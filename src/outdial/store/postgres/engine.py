@@ -68,9 +68,13 @@ class PostgresTx:
     locks = True
 
     def __init__(self, connection: _Conn, queries: Queries) -> None:
+        self._connection = connection
         self._cursor = RawCursor(connection, row_factory=tuple_row)
+        self._aside = RawCursor(connection, row_factory=tuple_row)
         self._queries = queries
         self._shapes = Shapes()
+        self._put: list[tuple[bytes, list[object] | None]] = []
+        """Not sent yet: they go ahead of the next statement, in one round trip with it."""
         self.topics: set[str] = set()
 
     def rows(self, name: str, /, **params: object) -> list[Row]:
@@ -89,10 +93,16 @@ class PostgresTx:
     def run(self, name: str, /, **params: object) -> int:
         return max(self._execute(self._queries[name], params).rowcount, 0)
 
+    def put(self, name: str, /, **params: object) -> None:
+        query = self._queries[name]
+        self._put.append((query.sql.encode(), query.arguments(params)))
+
     def bulk(self, name: str, rows: Sequence[Mapping[str, object]], /) -> int:
         query = self._queries[name]
         if not query.copy_columns:
             return self.run(name, rows=list(rows))
+        if self._put:
+            self.execute("select 1")  # COPY does not go in a pipeline with others
         with self._cursor.copy(query.sql.encode()) as copy:
             for row in rows:
                 copy.write_row([row[column] for column in query.copy_columns])
@@ -100,21 +110,40 @@ class PostgresTx:
 
     def lock(self, footprint: Footprint) -> None:
         if footprint.buckets:
-            self.run("lock_buckets", keys=sorted(footprint.buckets))
+            self.put("lock_buckets", keys=sorted(footprint.buckets))
         if footprint.batches:
             ids = sorted(footprint.batches)
-            self.run("lock_controls", ids=ids)
-            self.run("lock_batches", ids=ids)
+            self.put("lock_controls", ids=ids)
+            self.put("lock_batches", ids=ids)
 
     def notify(self, topic: str) -> None:
         self.topics.add(str(topic))
 
     def execute(self, sql: str) -> str | None:
         """A statement that is no query, such as BEGIN; what the server says it did."""
-        return self._cursor.execute(sql.encode(), prepare=False).statusmessage
+        return self._send(sql.encode(), None).statusmessage
+
+    def put_raw(self, sql: str) -> None:
+        """As `execute`, sent with what comes next."""
+        self._put.append((sql.encode(), None))
+
+    def forget(self) -> None:
+        """What was put and not sent is not wanted any more."""
+        self._put.clear()
 
     def _execute(self, query: Query, params: Mapping[str, object]) -> RawCursor[tuple[Any, ...]]:
-        return self._cursor.execute(query.sql.encode(), query.arguments(params))
+        return self._send(query.sql.encode(), query.arguments(params))
+
+    def _send(self, sql: bytes, arguments: list[object] | None) -> RawCursor[tuple[Any, ...]]:
+        """Send what was put, and then this."""
+        if not self._put:
+            return self._cursor.execute(sql, arguments, prepare=arguments is not None)
+        put, self._put = self._put, []
+        with self._connection.pipeline():
+            for each, its_arguments in put:
+                self._aside.execute(each, its_arguments, prepare=its_arguments is not None)
+            self._cursor.execute(sql, arguments, prepare=arguments is not None)
+        return self._cursor
 
 
 class PostgresWriter:
@@ -128,15 +157,15 @@ class PostgresWriter:
 
     def begin(self, *, lock_wait: float | None = None) -> Tx:
         self._tx.topics.clear()
-        self._tx.execute("begin")
+        self._tx.put_raw("begin")
         if lock_wait is not None:
-            self._tx.execute(f"set local lock_timeout = {round(lock_wait * 1000)}")
+            self._tx.put_raw(f"set local lock_timeout = {round(lock_wait * 1000)}")
         return self._tx
 
     def seal(self, token: int) -> None:
         for topic in sorted(self._tx.topics):
-            self._tx.run("notify", channel=CHANNEL, topic=topic)
-        self._tx.run("committer_note", id=self._owner, token=token, now=micros(time.time()))
+            self._tx.put("notify", channel=CHANNEL, topic=topic)
+        self._tx.put("committer_note", id=self._owner, token=token, now=micros(time.time()))
 
     def commit(self) -> None:
         if (done := self._tx.execute("commit")) != "COMMIT":
@@ -144,6 +173,7 @@ class PostgresWriter:
             raise RuntimeError(f"the server answered {done} to a commit")
 
     def rollback(self) -> None:
+        self._tx.forget()
         with suppress(psycopg.Error):
             if self._connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
                 self._tx.execute("rollback")

@@ -76,6 +76,9 @@ class SqliteTx:
             return len(cursor.fetchall())
         return max(cursor.rowcount, 0)
 
+    def put(self, name: str, /, **params: object) -> None:
+        self._execute(self._queries[name], params).fetchall()
+
     def bulk(self, name: str, rows: Sequence[Mapping[str, object]], /) -> int:
         query = self._queries[name]
         cursor = self._connection.executemany(query.sql, (_bound(query, row) for row in rows))
