@@ -1,4 +1,4 @@
-"""Draw the generated pages: docs/states.md from the tables in the domain, docs/cli.md from the commands.
+"""Draw the generated pages: docs/states.md from the domain, docs/cli.md from the commands, docs/settings.md.
 
 python tools/docs.py            write them
 python tools/docs.py --check    change nothing; exit 1 if one of them would change
@@ -25,6 +25,7 @@ def main(arguments: list[str]) -> int:
     pages = {"states.md": states_page()}
     if importlib.util.find_spec("outdial.cli.main") is not None:
         pages["cli.md"] = cli_page()
+        pages["settings.md"] = settings_page()
     if "--check" in arguments:
         return compare(pages)
     for name, text in pages.items():
@@ -88,6 +89,15 @@ def steps(table: Table) -> Iterator[tuple[str, str, str]]:
     for state, ways in table.items():
         for event, then in ways.items():
             yield str(state), str(event), str(then)
+
+
+def settings_page() -> str:
+    """Every environment variable of the server."""
+    table = importlib.import_module("outdial.app.settings").table()
+    lines = ["| variable | default | meaning |", "|---|---|---|"]
+    lines += [f"| `{name}` | {f'`{default}`' if default else ''} | {meaning} |" for name, default, meaning in table]
+    commands = "Commands read OUTDIAL_URL (default: http://HOST:PORT) and OUTDIAL_API_KEY."
+    return "\n\n".join(["# Settings", GENERATED, "\n".join(lines), commands]) + "\n"
 
 
 def cli_page() -> str:

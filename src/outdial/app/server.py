@@ -99,7 +99,8 @@ def _build(settings: Settings, listening: socket.socket) -> _Node:
     )
     rings = open_signal(settings.database, clock)
     keys = CallbackKeys(secret.encode())
-    below, above, intake = _dialling(settings, store, rings, clock, keys, public_url)
+    named = settings.node_name(listening.getsockname()[1])
+    below, above, intake = _dialling(settings, store, rings, clock, keys, public_url, named)
     reader = Reader()
     context = Context(
         desk=Desk(store, rings, clock, Twins(store, clock)),
@@ -121,7 +122,7 @@ _Services = list[tuple[str, Service]]
 
 
 def _dialling(
-    settings: Settings, store: Store, rings: LocalSignal, clock: Clock, keys: CallbackKeys, public_url: str
+    settings: Settings, store: Store, rings: LocalSignal, clock: Clock, keys: CallbackKeys, public_url: str, node: str
 ) -> tuple[_Services, _Services, Intake]:
     """What starts before HTTP and what after it, and where reports arrive. A node that only serves dials nobody."""
     if settings.role is Role.API:
@@ -136,7 +137,7 @@ def _dialling(
         rings,
         clock=clock,
         keys=keys,
-        settings=_dialler_settings(settings, public_url),
+        settings=_dialler_settings(settings, public_url, node),
         over=phones.over,
     )
     carrier: _Services = []
@@ -154,9 +155,9 @@ def _dialling(
     return [*carrier, *dialler.below_the_lines], above, dialler.intake
 
 
-def _dialler_settings(settings: Settings, public_url: str) -> DiallerSettings:
+def _dialler_settings(settings: Settings, public_url: str, node: str) -> DiallerSettings:
     return DiallerSettings(
-        node=settings.node,
+        node=node,
         calls=CallSettings(public_url),
         node_timeout_secs=settings.node_timeout_secs,
         alone=settings.sqlite_path is not None,

@@ -106,11 +106,6 @@ def _name(text: str) -> str:
     return text
 
 
-def _host_name() -> str:
-    """The machine's name, made fit for a node."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:64] or "node"
-
-
 def _setting(read: Callable[[str], T], meaning: str, *, default: Any = MISSING, secret: bool = False) -> Any:  # noqa: ANN401 - a dataclass field
     meta = {"read": read, "meaning": meaning, "secret": secret}
     if callable(default):
@@ -131,7 +126,9 @@ class Settings:
     role: Role = _setting(  # noqa: RUF009 - a field as the others; the linter trusts no enum
         _one_of(Role), "What this node does; other than all needs PostgreSQL", default=Role.ALL
     )
-    node: str = _setting(_name, "Name of this node; a second one of the same name takes over", default=_host_name)
+    node: str | None = _setting(
+        _name, "Name of this node; a second one of the same name takes over; absent: machine and port", default=None
+    )
     api_key: str | None = _setting(
         _at_least(20), "A first key; it may create workspaces and keys", default=None, secret=True
     )
@@ -169,6 +166,17 @@ class Settings:
     )
     log_style: str = _setting(_one_of(("console", "json")), "How log lines look", default="console")
     log_level: str = _setting(_one_of(("debug", "info", "warning", "error")), "From what on to log", default="info")
+
+    def node_name(self, port: int) -> str:
+        """The name under which this node dials; `port` is where it listens.
+
+        With SQLite there is one, whatever its machine is called today: in a container that is new at each start, and
+        what the server before held must be taken back at once.
+        """
+        if self.sqlite_path is not None:
+            return "alone"
+        machine = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:50] or "node"
+        return self.node or f"{machine}-{port}"
 
     @property
     def sqlite_path(self) -> Path | None:

@@ -48,7 +48,7 @@ def _version(asked: bool) -> None:  # noqa: FBT001 - typer's callback
 
 @app.callback()
 def _outdial(
-    *, version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False
+    *, version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which")] = False
 ) -> None: ...
 
 
