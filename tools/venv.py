@@ -31,6 +31,11 @@ On Debian and Ubuntu one package is enough:
 
 Then run the same command again."""
 
+NO_PHONES = """\
+outdial: no calls over SIP trunks on this machine: the extra `sip` has no wheels for it ({why}).
+Everything else works; the demo rings the phones of the network in a box.
+"""
+
 
 def main() -> int:
     """Bring one environment up to date; the exit code is 0 when it is ready."""
@@ -64,8 +69,19 @@ def refresh(venv: Path, extra: str) -> int:
     target = f"{ROOT}[{extra}]" if extra else str(ROOT)
     done = subprocess.run([*installer, "install", "-q", "-c", str(ROOT / "constraints.txt"), "-e", target], check=False)
     if done.returncode == 0:
+        install_phones(installer)
         stamp.write_text(wanted)
     return done.returncode
+
+
+def install_phones(installer: list[str]) -> None:
+    """The extra `sip`, from wheels only; a machine for which there are none does without, and is told so."""
+    wheels = ["--only-binary", ":all:", "--no-binary", "outdial"]
+    asked = [*installer, "install", "-q", "-c", str(ROOT / "constraints.txt"), *wheels, "-e", f"{ROOT}[sip]"]
+    done = subprocess.run(asked, check=False, capture_output=True, text=True)
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        sys.stderr.write(NO_PHONES.format(why=why))
 
 
 def digest(venv: Path, extra: str) -> str:
