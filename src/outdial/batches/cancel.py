@@ -3,11 +3,13 @@
 from outdial.batches.desk import Desk
 from outdial.ports.signal import Topic
 from outdial.ports.store import Answered, BatchRow
+from outdial.runtime.failpoint import reach
 
 
 async def cancel(desk: Desk, workspace_id: int, batch_id: str, *, hang_up: bool) -> Answered:
     """Call nobody new and give up what rings; with `hang_up` end the conversations too. Over already: unchanged."""
     answered = await desk.store.cancel(workspace_id, batch_id, hang_up=hang_up, now=desk.clock.now())
+    reach("after_cancel")
     await desk.ring(Topic.STOP, Topic.SWEEP)
     return answered
 

@@ -1,0 +1,588 @@
+"""A world to do harm to: nodes, their call workers and a phone network as processes of their own, and a patient client.
+
+Whatever is random in a scenario comes from its seed. Processes are killed and stopped by their ids; what dies is
+started again; every fault is noted with its time, because the judge wants to know.
+"""
+
+import os
+import random
+import secrets
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from tests.faults.judge import FINAL, RETRIED, Fault, Line, Phase, Trial, Verdict, judge, read_log
+from tests.faults.unreliable import UnreliableWay
+from tests.support.carrier import Carrier
+from tests.support.postgres import Databases, PostgresServer
+
+UP_WITHIN_SECS = 30.0
+BOUND_SECS = 60.0
+"""Within so long after the last fault a batch is over."""
+SECRET = "a secret of thirty-two characters"
+LOOK_SECS = 0.05
+ENDINGS = (
+    *("0000",) * 22,
+    *("0486", "0408", "0480", "0603", "0404", "0503", "0607", "0301"),
+    *("1486", "1408", "1503", "1301", "2486", "2408"),
+    *("0900", "0901", "0902", "0903", "0904"),
+)
+"""Of the numbers on a list; half of the people simply answer."""
+
+
+def children_of(pid: int) -> list[int]:
+    """Direct children that live."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            found += [int(child) for child in task.read_text().split()]
+    return found
+
+
+def workers_of(pid: int) -> list[int]:
+    """The call workers among a server's children."""
+    workers = []
+    for child in children_of(pid):
+        with suppress(OSError):
+            if b"outdial.app.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+                workers.append(child)
+    return workers
+
+
+def _state_of(pid: int) -> str:
+    """As in /proc: `T` is stopped; "" when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return ""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Node:
+    """`outdial serve` on a port that it keeps over its lives; leads a process group of its own."""
+
+    name: str
+    folder: Path
+    settings: dict[str, str]
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+    failpoints: str = ""
+    seen_workers: frozenset[int] = frozenset()
+    stopped: bool = False
+    """By SIGSTOP."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    @property
+    def runs(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def log(self) -> Path:
+        return self.folder / f"{self.name}.log"
+
+    def launch(self, failpoints: str = "") -> None:
+        """Start it, without waiting."""
+        self.failpoints, self.stopped, self.seen_workers = failpoints, False, frozenset()
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("OUTDIAL_")}
+        ours = {"OUTDIAL_NODE": self.name, "OUTDIAL_PORT": str(self.port), **self.settings}
+        if failpoints:
+            ours["OUTDIAL_FAILPOINTS"] = failpoints
+        command = [sys.executable, "-m", "outdial.cli.main", "serve", "--json"]
+        with self.log.open("ab") as log:
+            log.write(f"--- started with {failpoints or 'no fail points'}\n".encode())
+            self.process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=log, env={**inherited, **ours}, start_new_session=True
+            )
+
+    def wait_up(self) -> bool:
+        """Until it listens; False if it died before."""
+        assert self.process is not None
+        assert self.process.stdout is not None
+        assert select.select([self.process.stdout], [], [], UP_WITHIN_SECS)[0], f"{self.name} did not start: {self.log}"
+        return bool(self.process.stdout.readline())
+
+    def signal(self, number: signal.Signals, *, group: bool = False) -> None:
+        with suppress(ProcessLookupError):
+            (os.killpg if group else os.kill)(self.pid, number)
+
+    def bury(self) -> None:
+        """After a kill: wait for its end, and for that of its worker, which ends with it."""
+        if self.process is None:
+            return
+        self.process.wait(20)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        self.process = None
+
+
+@dataclass
+class Result:
+    """One line of the final table."""
+
+    scenario: str
+    engine: str
+    seed: int
+    kills: int
+    stops: int
+    restarts: int
+    event_faults: int
+    verdict: Verdict
+    secs: float
+    notes: str = ""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.scenario:<34} {self.engine:<8} seed={self.seed:<5} kills={self.kills:<3} stops={self.stops:<2} "
+            f"restarts={self.restarts:<2} events={self.event_faults:<4} dialled={self.verdict.dialled:<4} "
+            f"{self.verdict} {self.secs:.1f}s {self.notes}"
+        )
+
+
+RESULTS: list[Result] = []
+"""Of this run of pytest."""
+
+
+class NotOver(AssertionError):
+    """A batch was not over within our patience."""
+
+
+class World:
+    """Everything that one scenario needs; a context manager that leaves nothing behind."""
+
+    def __init__(
+        self,
+        folder: Path,
+        database: str,
+        *,
+        seed: int,
+        nodes: int = 1,
+        own_carrier: bool = False,
+        unreliable: float | None = None,
+        settings: dict[str, str] | None = None,
+        postgres: PostgresServer | None = None,
+    ) -> None:
+        """Make it; `own_carrier`: serve starts the network, `unreliable`: share of the reports that come to harm."""
+        self.folder, self.database, self.seed = folder, database, seed
+        self.engine = "sqlite" if database.startswith("sqlite") else "postgres"
+        self.chance = random.Random(seed)
+        self.key = secrets.token_urlsafe(24)
+        self.faults: list[Fault] = []
+        self.trials: list[Trial] = []
+        self.counts: Counter[str] = Counter()
+        self.postgres = postgres
+        self.own_carrier = own_carrier
+        self.ring, self.talk = self.chance.uniform(0.1, 0.3), self.chance.uniform(0.2, 0.5)
+        self.carrier = Carrier(folder / "carrier.log", self.ring, self.talk)
+        self.way = None if unreliable is None else UnreliableWay(seed, self._urls, unreliable)
+        self._more = settings or {}
+        self._names = [f"n{i}" for i in range(nodes)]
+        self.nodes: list[Node] = []
+        self._http = httpx.Client(timeout=8, headers={"xi-api-key": self.key})
+        self._people = 0
+        self.reviving = True
+        """Whether what dies is started again."""
+        self._stopped_at = 0.0
+
+    def _urls(self) -> list[str]:
+        return [node.url for node in self.nodes if node.runs and not node.stopped]
+
+    def _settings(self) -> dict[str, str]:
+        settings = {
+            "OUTDIAL_DATABASE": self.database,
+            "OUTDIAL_API_KEY": self.key,
+            "OUTDIAL_SECRET_KEY": SECRET,
+            "OUTDIAL_NODE_TIMEOUT_SECS": "2.5",
+            "OUTDIAL_LOOK_UP_SECS": "1.5",
+            "OUTDIAL_CARRIER_PLACE_TIMEOUT_SECS": "1",
+            "OUTDIAL_CARRIER_HORIZON_SECS": "1",
+            "OUTDIAL_STOP_SECS": "1",
+            "OUTDIAL_CARRIER_RING_SECS": str(self.ring),
+            "OUTDIAL_CARRIER_TALK_SECS": str(self.talk),
+            "OUTDIAL_CARRIER_LOG": str(self.carrier.log),
+        }
+        if not self.own_carrier:
+            settings["OUTDIAL_CARRIER_URL"] = self.carrier.url
+        if self.way is not None:
+            settings["OUTDIAL_PUBLIC_URL"] = self.way.url
+        return {**settings, **self._more}
+
+    def __enter__(self) -> Self:
+        try:
+            if not self.own_carrier:
+                self.carrier.start()
+            if self.way is not None:
+                self.way.__enter__()
+            self.nodes = [Node(name, self.folder, self._settings()) for name in self._names]
+            for node in self.nodes:
+                node.launch()
+                assert node.wait_up(), node.log.read_text()[-4000:]
+            agent = self.post("/v1/convai/agents/create", {"name": "Ada", "conversation_config": {}})
+            number = {"provider": "loopback", "phone_number": "+49305550100", "label": "faults"}
+            self._agent, self._number = (
+                agent["agent_id"],
+                self.post("/v1/convai/phone-numbers", number)["phone_number_id"],
+            )
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+        for node in self.nodes:
+            if node.process is not None:
+                node.signal(signal.SIGCONT, group=True)
+                node.signal(signal.SIGKILL, group=True)
+                node.bury()
+        if self.carrier.process is not None:
+            self.carrier.stop(signal.SIGKILL)
+        if self.way is not None:
+            self.way.__exit__()
+
+    # --- a patient client
+
+    def ask(self, method: str, path: str, body: Any = None, *, patience: float = BOUND_SECS) -> Any:
+        """Ask some node until one answers; the same act however often it was sent."""
+        headers = {"Idempotency-Key": str(uuid.UUID(int=self.chance.getrandbits(128)))} if method == "POST" else {}
+        until = time.monotonic() + patience
+        while True:
+            self.tend()
+            urls = self._urls()
+            why: object = "no node runs"
+            if urls:
+                try:
+                    answer = self._http.request(method, self.chance.choice(urls) + path, json=body, headers=headers)
+                except httpx.TransportError as error:
+                    why = repr(error)
+                else:
+                    if answer.status_code < 300:
+                        return answer.json()
+                    assert answer.status_code >= 500 or answer.status_code == 429, (
+                        path,
+                        answer.status_code,
+                        answer.text,
+                    )
+                    why = answer.text
+            assert time.monotonic() < until, f"{method} {path} was not answered: {why}"
+            time.sleep(LOOK_SECS)
+
+    def post(self, path: str, body: Any = None) -> Any:
+        return self.ask("POST", path, body if body is not None else {})
+
+    def get(self, path: str) -> Any:
+        return self.ask("GET", path)
+
+    # --- batches
+
+    def submit(self, people: int, *, at_once: int = 20) -> Trial:
+        """A list of people whose numbers were never used before; nobody may be called twice by chance."""
+        numbers = []
+        for _ in range(people):
+            self._people += 1
+            numbers.append(f"+4915{self._people:06d}{self.chance.choice(ENDINGS)}")
+        order = {
+            "call_name": f"seed {self.seed}",
+            "agent_id": self._agent,
+            "agent_phone_number_id": self._number,
+            "target_concurrency_limit": at_once,
+            "recipients": [{"phone_number": number} for number in numbers],
+        }
+        began = time.time()
+        made = self.post("/v1/convai/batch-calling/submit", order)
+        trial = Trial(made["id"], tuple(numbers), [Phase(0, began)])
+        self.trials.append(trial)
+        return trial
+
+    def look(self, trial: Trial, *, people: bool = False) -> dict[str, Any]:
+        seen: dict[str, Any] = self.get(
+            f"/v1/convai/batch-calling/{trial.batch_id}" + ("" if people else "?recipients=0")
+        )
+        return seen
+
+    def over(self, trial: Trial) -> bool:
+        """Whether everybody on the list has ended just now."""
+        seen = self.look(trial)
+        ended = seen["status"] in {"completed", "failed", "cancelled"}
+        return bool(ended and seen["total_calls_finished"] == seen["total_calls_scheduled"])
+
+    def dialled(self, trial: Trial) -> int:
+        """How many calls the network has dialled for it."""
+        ours = set(trial.numbers)
+        return sum(line.event == "dialled" and line.number in ours for line in self.log)
+
+    def finish(self, trial: Trial, *, within: float = BOUND_SECS) -> Phase:
+        """Wait until it is over, and note how it ended: the facts for the judge."""
+        phase = trial.phases[-1]
+        until = time.monotonic() + within
+        while not self.over(trial) and time.monotonic() < until:
+            time.sleep(LOOK_SECS)
+        seen = self.look(trial, people=True)
+        phase.over = time.time()
+        preview = self.get(f"/v1/convai/batch-calling/{trial.batch_id}/retry-preview")
+        # what was unknown may become known between two looks: then look again, until both say the same
+        while (again := self.look(trial, people=True)) != seen:
+            seen, phase.over = again, time.time()
+            preview = self.get(f"/v1/convai/batch-calling/{trial.batch_id}/retry-preview")
+        phase.batch, phase.recipients, phase.by_outcome = seen, seen["recipients"], preview["by_outcome"]
+        phase.unfinished = [one for one in phase.recipients if one["status"] not in FINAL]
+        for one in phase.recipients:
+            if one["outcome"] == "unknown" and one["conversation_id"]:
+                talk = self.get(f"/v1/convai/conversations/{one['conversation_id']}")
+                phase.conversations[one["conversation_id"]] = talk
+        return phase
+
+    def retry(self, trial: Trial, *include: str) -> bool:
+        """Begin another round; False if there was nobody to call."""
+        phase = trial.phases[-1]
+        phase.retried_outcomes = RETRIED | set(include)
+        began = phase.over = time.time()
+        batch = self.post(f"/v1/convai/batch-calling/{trial.batch_id}/retry", {"include": list(include)})
+        if batch["retry_count"] == phase.round:
+            phase.over = float("inf")
+            return False
+        trial.phases.append(Phase(batch["retry_count"], began))
+        return True
+
+    def cancel(self, trial: Trial, *, hang_up: bool = False) -> None:
+        """Call nobody new; notes when it was answered."""
+        path = f"/v1/convai/batch-calling/{trial.batch_id}/cancel" + ("?hang_up=true" if hang_up else "")
+        answer = self.post(path)
+        if answer["status"] == "cancelled":
+            trial.phases[-1].cancel_answered = time.time()
+
+    # --- harm
+
+    def kill(self, node: Node, *, group: bool = False, away: float = 0.0, failpoints: str = "") -> None:
+        """kill -9 of a server, or of all its process group, and its next life after a while."""
+        began = time.time()
+        node.signal(signal.SIGKILL, group=group)
+        self.counts["kills"] += 1
+        node.bury()
+        time.sleep(away)
+        self._revive(node, "server", began, failpoints)
+        if self.own_carrier:
+            self.faults.append(Fault("carrier", began, time.time()))
+
+    def arm(self, node: Node, failpoints: str) -> None:
+        """An orderly stop, which is no fault, and another life with these fail points."""
+        node.signal(signal.SIGTERM)
+        node.bury()
+        node.launch(failpoints)
+        if not node.wait_up():
+            self.tend()  # it came by the point while it started
+
+    def kill_for_good(self, node: Node) -> None:
+        """kill -9 of the whole process group of a node that does not come back."""
+        began = time.time()
+        node.signal(signal.SIGKILL, group=True)
+        self.counts["kills"] += 1
+        node.bury()
+        self.nodes.remove(node)
+        self.faults.append(Fault("node", began, began + 4))
+
+    def kill_worker(self, node: Node) -> bool:
+        """kill -9 of a call worker; its server starts another."""
+        workers = workers_of(node.pid)
+        if not workers:
+            return False
+        began = time.time()
+        with suppress(ProcessLookupError):
+            os.kill(self.chance.choice(workers), signal.SIGKILL)
+        self.counts["kills"] += 1
+        node.seen_workers = frozenset()
+        self.faults.append(Fault("worker", began, began + 1))
+        return True
+
+    def kill_carrier(self, *, away: float = 0.0) -> None:
+        """kill -9 of the network: its calls are lost; it comes back on the same port."""
+        began = time.time()
+        if self.own_carrier:
+            self._kill_own_carrier()
+        else:
+            self.carrier.stop(signal.SIGKILL)
+            time.sleep(away)
+            self.carrier.start()
+        self.counts["kills"] += 1
+        self.faults.append(Fault("carrier", began, time.time() + (1 if self.own_carrier else 0)))
+
+    def _kill_own_carrier(self) -> None:
+        for node in self.nodes:
+            for child in children_of(node.pid):
+                with suppress(OSError):
+                    if b"outdial.lab.carrier" in Path(f"/proc/{child}/cmdline").read_bytes():
+                        os.kill(child, signal.SIGKILL)
+
+    @contextmanager
+    def stopped(self, node: Node, what: str) -> Iterator[None]:
+        """SIGSTOP of the `group`, the `server` or the `worker` of a node; continued afterwards."""
+        pids = {"server": [node.pid], "worker": workers_of(node.pid), "group": [node.pid, *workers_of(node.pid)]}[what]
+        began = time.time()
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        self.counts["stops"] += 1
+        node.stopped = what != "worker"
+        node.seen_workers = frozenset()
+        try:
+            yield
+        finally:
+            node.stopped = False
+            self.faults.append(Fault("stopped", began, time.time()))
+            for pid in reversed(pids):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+    def wait_stopped(self, node: Node, within: float) -> list[int]:
+        """The processes of a node that a fail point stopped; a stopped one answers nobody, so nobody is asked."""
+        until = time.monotonic() + within
+        while time.monotonic() < until:
+            pids = [pid for pid in (node.pid, *workers_of(node.pid)) if _state_of(pid) == "T"]
+            if pids:
+                self.counts["stops"] += 1
+                node.stopped = node.pid in pids
+                self._stopped_at = time.time() - LOOK_SECS
+                return pids
+            time.sleep(LOOK_SECS)
+        return []
+
+    def continue_(self, node: Node, pids: Sequence[int], *, past: float = 2.8) -> None:
+        """Continue them once they were stopped for longer than a lease lasts."""
+        time.sleep(max(0.0, self._stopped_at + past - time.time()))
+        self.faults.append(Fault("asleep", self._stopped_at, time.time()))
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        node.stopped = False
+
+    def restart_postgres(self, how: signal.Signals, *, away: float = 0.0) -> None:
+        """As a crash (SIGQUIT: `pg_ctl stop -m immediate`; SIGKILL: the postmaster alone), and up again."""
+        assert self.postgres is not None
+        began = time.time()
+        self.postgres.stop(how=how)
+        time.sleep(away)
+        self.postgres.start()
+        self.counts["restarts"] += 1
+        self.faults.append(Fault("postgres", began, time.time()))
+
+    def tend(self) -> None:
+        """Notice what died at a fail point, and start it again without one."""
+        if not self.reviving:
+            return
+        for node in self.nodes:
+            if node.stopped or node.process is None:
+                continue
+            if not node.runs:
+                self.counts["kills"] += 1
+                node.bury()
+                self._revive(node, "server", time.time() - 1, "")
+            elif node.failpoints:
+                self._tend_workers(node)
+
+    def _tend_workers(self, node: Node) -> None:
+        now = frozenset(workers_of(node.pid))
+        if node.seen_workers - now and "kill" in node.failpoints:
+            self.counts["kills"] += 1
+            self.faults.append(Fault("worker", time.time() - 1, time.time()))
+            self.kill(node)  # its workers inherit the fail points: they would die again and again
+        elif now:
+            node.seen_workers = now
+
+    def _revive(self, node: Node, what: str, began: float, failpoints: str) -> None:
+        for _ in range(5):
+            node.launch(failpoints)
+            if node.wait_up():
+                break
+            node.bury()
+            self.counts["kills"] += 1
+            failpoints = ""
+        else:
+            raise AssertionError(f"{node.name} does not start any more:\n{node.log.read_text()[-4000:]}")
+        self.faults.append(Fault(what, began, time.time()))
+
+    def pass_time(self, secs: float, until: Callable[[], bool] = lambda: False) -> None:
+        """Let it work for a while."""
+        over = time.monotonic() + secs
+        while time.monotonic() < over and not until():
+            self.tend()
+            time.sleep(min(LOOK_SECS, max(0.0, over - time.monotonic())))
+
+    # --- the end
+
+    @property
+    def log(self) -> list[Line]:
+        return read_log(self.carrier.log)
+
+    def verdict(self, scenario: str, began: float, *, gentle: bool = False, notes: str = "") -> Result:
+        """Judge, print the line, and keep it for the table."""
+        self._calm()
+        found = judge(self.trials, self.log, self.faults, gentle=gentle)
+        events = sum(self.way.done.values()) if self.way is not None else 0
+        result = Result(
+            scenario,
+            self.engine,
+            self.seed,
+            self.counts["kills"],
+            self.counts["stops"],
+            self.counts["restarts"],
+            events,
+            found,
+            time.monotonic() - began,
+            notes,
+        )
+        RESULTS.append(result)
+        print(f"\n{result}", flush=True)  # noqa: T201 - the line that the scenario is for
+        for kind, words in found.findings.items():
+            print(f"    {kind}:", *words[:8], sep="\n        ", flush=True)  # noqa: T201
+        return result
+
+    def _calm(self) -> None:
+        """Whatever may still come is to come before the verdict: nobody is dialled when all is over."""
+        time.sleep(0.5)
+
+
+def run_rounds(world: World, trials: Sequence[Trial], *, include: tuple[str, ...] = ()) -> None:
+    """After the faults: everything ends, and a retry is judged as the first round is."""
+    for trial in trials:
+        world.finish(trial)
+    for trial in trials:
+        if not trial.phases[-1].unfinished and world.retry(trial, *include):
+            world.finish(trial)
+
+
+def check(result: Result) -> None:
+    """The verdict must be good."""
+    assert result.verdict.good, f"{result}\n{result.verdict.findings}"
+
+
+def fresh_database(engine: str, folder: Path, databases: Databases | None) -> str:
+    """A URL of an empty database."""
+    if engine == "sqlite":
+        return f"sqlite:///{folder}/outdial.db"
+    assert databases is not None
+    return databases.create()

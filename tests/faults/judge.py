@@ -1,0 +1,332 @@
+"""The verdict on a batch that went through faults: the network's own log against what the API says."""
+
+import json
+import math
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+AFTER_CANCEL_SECS = 2.0
+"""Nothing is dialled later than this after the answer to a cancel."""
+SEND_SECS = 2.0
+"""Nothing is sent later than this after GO was asked for."""
+CLAIM_TO_GO_SECS = 4.0
+"""What a claim may take until its GO is asked for, on a machine that is busy with being killed."""
+NEWS_SECS = 15.0
+"""Until the server knows of a call's end: repeats of reports, its own time away, a look-up."""
+FINAL = frozenset({"completed", "failed", "cancelled", "voicemail"})
+RETRIED = frozenset(
+    {"no_answer", "busy", "unreachable", "network_error", "provider_rejected", "unknown", "expired", "rejected"}
+)
+NEVER_DIALLED = frozenset({"suppressed", "cancelled", "expired", "unknown"})
+"""Outcomes that nobody needs to have been dialled for."""
+
+OUTCOMES = {
+    "0486": "busy",
+    "0408": "no_answer",
+    "0480": "unreachable",
+    "0603": "rejected",
+    "0404": "invalid_number",
+    "0503": "network_error",
+    "0607": "blocked",
+    "0301": "voicemail",
+}
+AT_FIRST = {
+    "1486": ("busy", 1),
+    "1408": ("no_answer", 1),
+    "1503": ("network_error", 1),
+    "1301": ("voicemail", 1),
+    "2486": ("busy", 2),
+    "2408": ("no_answer", 2),
+}
+
+
+def outcome_of(number: str, nth: int) -> str:
+    """What the published table says of the nth call to this number."""
+    ending = number[-4:]
+    if ending in AT_FIRST:
+        outcome, times = AT_FIRST[ending]
+        return outcome if nth <= times else "completed"
+    return OUTCOMES.get(ending, "completed")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the network's log."""
+
+    t: float
+    event: str
+    number: str
+    call_key: str
+    nth: int
+
+
+def read_log(path: Path) -> list[Line]:
+    """Every whole line; a kill may have torn one."""
+    lines = []
+    for text in path.read_bytes().splitlines() if path.exists() else ():
+        try:
+            lines.append(Line(**json.loads(text)))
+        except (ValueError, TypeError):
+            continue
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that was done to the machine; unix seconds."""
+
+    what: str
+    """server, worker, carrier, node, stopped, postgres, asleep."""
+    began: float
+    over: float
+
+
+@dataclass(slots=True)
+class Phase:
+    """One pass over a batch: the first, or that of an accepted retry."""
+
+    round: int
+    began: float
+    over: float = math.inf
+    recipients: list[dict[str, Any]] = field(default_factory=list)
+    """As the API listed them when the pass was over."""
+    batch: dict[str, Any] = field(default_factory=dict)
+    by_outcome: dict[str, int] | None = None
+    """Of the retry preview when the pass was over."""
+    unfinished: list[dict[str, Any]] = field(default_factory=list)
+    """Who had not ended when our patience did."""
+    conversations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Of the unknown ones, by conversation id."""
+    cancel_answered: float = math.inf
+    retried_outcomes: frozenset[str] = RETRIED
+    """Whom the retry after this pass takes."""
+    whose: frozenset[str] | None = None
+    """Numbers that this pass may dial; None: those of the first list."""
+
+
+@dataclass(slots=True)
+class Trial:
+    """One batch and its passes."""
+
+    batch_id: str
+    numbers: tuple[str, ...]
+    phases: list[Phase] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What is wrong, one word a finding; everything but `residue` and `unknown` must be empty."""
+
+    dialled: int = 0
+    lost: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
+    """Dialled later than 2 s after the answer to a cancel, or after their send deadline."""
+    unanswered: list[str] = field(default_factory=list)
+    """Completed, and yet nobody had answered."""
+    unexplained: list[str] = field(default_factory=list)
+    """Unknown, although no fault came between."""
+    wrong: list[str] = field(default_factory=list)
+    """Another outcome than the network's."""
+    miscounted: list[str] = field(default_factory=list)
+    residue: list[str] = field(default_factory=list)
+    """Dialled late by a process that was stopped exactly between its check and its send: known, counted by itself."""
+    unknown: int = 0
+    in_flight: int = 0
+    """Calls that were under way at a fault, all faults together."""
+
+    @property
+    def good(self) -> bool:
+        """Whether the promises were kept."""
+        return not self.findings and self.unknown <= self.in_flight
+
+    @property
+    def findings(self) -> dict[str, list[str]]:
+        """What speaks against it."""
+        kinds = ("lost", "twice", "late", "unanswered", "unexplained", "wrong", "miscounted")
+        return {kind: found for kind in kinds if (found := getattr(self, kind))}
+
+    def __str__(self) -> str:
+        words = "ok" if self.good else " ".join(f"{kind}={len(found)}" for kind, found in self.findings.items())
+        if self.unknown > self.in_flight:
+            words += f" unknown>{self.in_flight} in flight"
+        return f"{words} unknown={self.unknown}/{self.in_flight} residue={len(self.residue)}"
+
+
+def judge(trials: Iterable[Trial], log: Sequence[Line], faults: Sequence[Fault], *, gentle: bool) -> Verdict:
+    """Hold the log against the API. `gentle`: no process was harmed, so every outcome must be the table's."""
+    verdict = Verdict()
+    for trial in trials:
+        _Judgement(trial, log, faults, verdict, gentle=gentle).pass_()
+    verdict.in_flight += sum(_up_at(log, fault) for fault in faults)
+    return verdict
+
+
+def _up_at(log: Sequence[Line], fault: Fault) -> int:
+    """Calls that the network had under way when a fault began."""
+    dialled = {line.call_key for line in log if line.event == "dialled" and line.t <= fault.began + 0.5}
+    ended = {line.call_key for line in log if line.event == "ended" and line.t <= fault.began}
+    return len(dialled - ended)
+
+
+class _Judgement:
+    def __init__(
+        self, trial: Trial, log: Sequence[Line], faults: Sequence[Fault], verdict: Verdict, *, gentle: bool
+    ) -> None:
+        self.trial, self.faults, self.verdict, self.gentle = trial, faults, verdict, gentle
+        ours = set(trial.numbers)
+        self.log = [line for line in log if line.number in ours]
+        self.dialled = [line for line in self.log if line.event == "dialled"]
+        self.by_key = {(line.event, _bare(line.call_key)): line for line in self.log}
+
+    def pass_(self) -> None:
+        self.verdict.dialled += len(self.dialled)
+        self._each_attempt_once()
+        self._none_overdue()
+        for before, phase in zip([None, *self.trial.phases], self.trial.phases, strict=False):
+            self._everybody_ended(phase)
+            self._counters(phase)
+            self._nobody_twice(phase, before)
+            self._after_cancel(phase)
+            for person in phase.recipients:
+                self._outcome(person, phase)
+
+    # --- dialled
+
+    def _each_attempt_once(self) -> None:
+        for key, times in Counter(line.call_key for line in self.dialled).items():
+            if times > 1:
+                self.verdict.twice.append(f"attempt {key} dialled {times} times")
+
+    def _none_overdue(self) -> None:
+        """The key of an attempt tells when it was claimed (UUIDv7)."""
+        for line in self.dialled:
+            claimed = (uuid.UUID(line.call_key).int >> 80) / 1000
+            if line.t - claimed <= SEND_SECS + CLAIM_TO_GO_SECS:
+                continue
+            words = f"{line.number[-4:]} {line.call_key} dialled {line.t - claimed:.1f} s after its claim"
+            (self.verdict.residue if self._stopped_before(line) else self.verdict.late).append(words)
+
+    def _stopped_before(self, line: Line) -> bool:
+        """Whether it was dialled right when a stopped process was continued: stopped between check and send."""
+        return any(fault.what == "stopped" and 0 <= line.t - fault.over <= 0.5 for fault in self.faults)
+
+    def _nobody_twice(self, phase: Phase, before: Phase | None) -> None:
+        times = Counter(line.number for line in self.dialled if phase.began <= line.t < phase.over)
+        entitled = set(self.trial.numbers)
+        if before is not None:
+            takes = {p["phone_number"] for p in before.recipients if p["outcome"] in before.retried_outcomes}
+            entitled = {p["phone_number"] for p in phase.recipients if p["round"] == phase.round}
+            if wrong := entitled - takes:
+                self.verdict.twice.append(
+                    f"round {phase.round}: {len(wrong)} taken that are not to be: {sorted(wrong)[:3]}"
+                )
+        for number, n in times.items():
+            if n > (number in entitled):
+                keys = [line.call_key for line in self.dialled if line.number == number]
+                self.verdict.twice.append(f"round {phase.round}: {number} dialled {n} times: {keys}")
+
+    def _after_cancel(self, phase: Phase) -> None:
+        for line in self.dialled:
+            after = line.t - phase.cancel_answered
+            if phase.began <= line.t < phase.over and after > AFTER_CANCEL_SECS:
+                words = f"{line.number[-4:]} {line.call_key} dialled {after:.2f} s after the cancel"
+                (self.verdict.residue if self._stopped_before(line) else self.verdict.late).append(words)
+
+    # --- what the API says
+
+    def _everybody_ended(self, phase: Phase) -> None:
+        for person in phase.unfinished:
+            self.verdict.lost.append(f"round {phase.round}: {_who(person)} never ended")
+        if len(phase.recipients) != len(self.trial.numbers):
+            self.verdict.lost.append(f"{len(phase.recipients)} of {len(self.trial.numbers)} recipients are listed")
+
+    def _counters(self, phase: Phase) -> None:
+        statuses = Counter(person["status"] for person in phase.recipients)
+        told = {name: phase.batch.get(f"total_calls_{name}") for name in ("scheduled", "dispatched", "finished")}
+        recount = {
+            "scheduled": len(phase.recipients),
+            "dispatched": len(phase.recipients) - statuses["pending"],
+            "finished": sum(n for status, n in statuses.items() if status in FINAL),
+        }
+        if told != recount:
+            self.verdict.miscounted.append(f"round {phase.round}: counters {told}, recount {recount}")
+        if phase.by_outcome is not None:
+            outcomes = Counter(p["outcome"] for p in phase.recipients if p["outcome"] in RETRIED)
+            if phase.by_outcome != dict(outcomes):
+                self.verdict.miscounted.append(
+                    f"round {phase.round}: preview {phase.by_outcome}, recount {dict(outcomes)}"
+                )
+
+    def _outcome(self, person: Mapping[str, Any], phase: Phase) -> None:
+        if person["status"] not in FINAL or person["round"] != phase.round:
+            return
+        outcome, number = person["outcome"], person["phone_number"]
+        calls = [line for line in self.dialled if line.number == number and line.t < phase.over]
+        here = [line for line in calls if line.t >= phase.began]
+        key = _bare((person["conversation_id"] or "").removeprefix("conv_"))
+        if outcome == "unknown":
+            self._unknown(person, phase, key)
+            return
+        if not here and outcome not in NEVER_DIALLED and not (calls and ("ended", key) in self.by_key):
+            self.verdict.lost.append(f"round {phase.round}: {_who(person)} ended without having been dialled")
+            return
+        if outcome == "completed" and ("answered", key) not in self.by_key:
+            self.verdict.unanswered.append(f"round {phase.round}: {_who(person)}")
+        self._as_the_table_says(person, phase, self.by_key.get(("dialled", key)))
+
+    def _as_the_table_says(self, person: Mapping[str, Any], phase: Phase, dialled: Line | None) -> None:
+        outcome = person["outcome"]
+        if dialled is None:
+            if outcome not in NEVER_DIALLED:
+                self.verdict.wrong.append(f"round {phase.round}: {_who(person)} was of a call that nobody dialled")
+            return
+        allowed = {outcome_of(dialled.number, dialled.nth)}
+        if not math.isinf(phase.cancel_answered):
+            allowed.add("cancelled")
+        if not self.gentle:
+            allowed.add("network_error")  # given up while it rang, because its server was gone
+            if ("answered", _bare(dialled.call_key)) in self.by_key:
+                allowed.add("completed")
+        if outcome not in allowed:
+            self.verdict.wrong.append(f"round {phase.round}: {_who(person)}, the network has it {sorted(allowed)}")
+
+    def _unknown(self, person: Mapping[str, Any], phase: Phase, key: str) -> None:
+        self.verdict.unknown += 1
+        dialled = self.by_key.get(("dialled", key))
+        if dialled is not None:
+            ended = self.by_key.get(("ended", key))
+            until = ended.t + NEWS_SECS if ended else math.inf
+            if any(f.what == "carrier" and dialled.t <= f.over and f.began <= until for f in self.faults):
+                return
+            self.verdict.unexplained.append(f"round {phase.round}: {_who(person)} {key} was dialled, network knew it")
+            return
+        talk = phase.conversations.get(str(person["conversation_id"]), {})
+        go_at = talk.get("metadata", {}).get("start_time_unix_secs")
+        if go_at is not None and any(
+            f.began - 1 <= go_at + 1 + SEND_SECS + 3 and f.over >= go_at - 1 for f in self.faults
+        ):
+            self.verdict.in_flight += 1
+            return
+        self.verdict.unexplained.append(f"round {phase.round}: {_who(person)} {key} was never dialled, GO at {go_at}")
+
+
+def _who(person: Mapping[str, Any]) -> str:
+    return f"…{person['phone_number'][-9:]} {person['status']} {person['outcome']} {person['conversation_id']}"
+
+
+def _bare(call_key: str) -> str:
+    return call_key.replace("-", "")
+
+
+def worst(log: Sequence[Line], number: str) -> str:
+    """Everything that the log has of a number: for the report of a finding."""
+    by: dict[str, list[str]] = defaultdict(list)
+    for line in log:
+        if line.number == number:
+            by[line.call_key].append(f"{line.event}@{line.t:.3f}")
+    return json.dumps(by, indent=1)

@@ -1,0 +1,176 @@
+"""What is done to a world, each from a seed alone."""
+
+import math
+import signal
+import time
+from pathlib import Path
+
+from tests.faults.harness import Result, World, run_rounds
+from tests.faults.judge import Trial
+
+
+def random_kills(
+    folder: Path, database: str, seed: int, *, kills: int, people: int = 120, own_carrier: bool = False
+) -> Result:
+    """Kill servers, workers and the network at random while a batch is called, then retry."""
+    began = time.monotonic()
+    with World(folder, database, seed=seed, own_carrier=own_carrier) as world:
+        chance, node = world.chance, world.nodes[0]
+        trials = [world.submit(people, at_once=chance.choice((8, 15, 25)))]
+        while world.counts["kills"] < kills:
+            world.pass_time(chance.uniform(0.3, 1.5))
+            away = chance.choice((0.0, 0.0, 0.5, 1.5))
+            match chance.choice(("server", "server", "group", "worker", "carrier")):
+                case "server":
+                    world.kill(node, away=away)
+                case "group":
+                    world.kill(node, group=True, away=away)
+                case "worker":
+                    world.kill_worker(node)
+                case _:
+                    world.kill_carrier(away=away)
+            if world.counts["kills"] < kills and world.over(trials[-1]):
+                world.finish(trials[-1])
+                trials.append(world.submit(people, at_once=chance.choice((8, 15, 25))))
+        run_rounds(world, trials)
+        return world.verdict("random kills" + (", own network" if own_carrier else ""), began)
+
+
+SERVER_POINTS = ("after_claim", "before_go", "after_go", "before_settle", "in_commit", "after_commit", "after_cancel")
+WORKER_POINTS = ("before_send", "after_send")
+POINTS = (*SERVER_POINTS, *WORKER_POINTS)
+_TIMES = {"after_claim": 6, "in_commit": 60, "after_commit": 60, "after_cancel": 1}
+"""How often a process comes by at least in a batch of 60."""
+
+
+def kill_at(folder: Path, database: str, seed: int, *, point: str, people: int = 60) -> Result:
+    """The process dies at a fail point, on a time that the seed names."""
+    began = time.monotonic()
+    with World(folder, database, seed=seed) as world:
+        chance = world.chance
+        nth = chance.randint(1, _TIMES.get(point, 30))
+        world.arm(world.nodes[0], f"{point}=kill@{nth}")
+        trial = world.submit(people, at_once=chance.choice((8, 20)))
+        if point == "after_cancel":
+            world.pass_time(chance.uniform(0.2, 1.0))
+            world.cancel(trial, hang_up=chance.random() < 0.5)
+        run_rounds(world, [trial], include=("cancelled",))
+        return world.verdict(f"kill at {point}", began, notes=f"@{nth}")
+
+
+def cancel_at(folder: Path, database: str, seed: int, *, point: str, action: str, people: int = 60) -> Result:
+    """A cancel while the process sleeps at a fail point, or dies there."""
+    began = time.monotonic()
+    with World(folder, database, seed=seed) as world:
+        chance = world.chance
+        if action == "kill":
+            armed = f"{point}=kill@{chance.randint(1, _TIMES.get(point, 30))}"
+        elif chance.random() < 0.5:
+            armed = f"{point}=sleep:{chance.uniform(0.05, 0.25):.2f}"
+        else:
+            armed = f"{point}=sleep:{chance.uniform(0.8, 3.0):.2f}@{chance.randint(1, _TIMES.get(point, 30) // 2 or 1)}"
+        world.arm(world.nodes[0], armed)
+        trial = world.submit(people, at_once=chance.choice((5, 20)))
+        world.pass_time(chance.uniform(0.0, 1.2))
+        world.cancel(trial, hang_up=chance.random() < 0.3)
+        world.finish(trial)
+        # let the time pass in which a late dial would show; the retry is judged without fail points
+        if trial.phases[-1].cancel_answered < math.inf:
+            world.pass_time(trial.phases[-1].cancel_answered + 3.0 - time.time())
+        world.arm(world.nodes[0], "")
+        if world.retry(trial, "cancelled"):
+            world.finish(trial)
+        return world.verdict(f"cancel at {point}", began, notes=armed)
+
+
+def stops(folder: Path, database: str, seed: int, *, times: int = 3, people: int = 120) -> Result:
+    """A node, its server or its worker is stopped past the lease and goes on; on PostgreSQL another one works."""
+    began = time.monotonic()
+    nodes = 1 if database.startswith("sqlite") else 2
+    with World(folder, database, seed=seed, nodes=nodes) as world:
+        chance = world.chance
+        trials = [world.submit(people, at_once=chance.choice((8, 15)))]
+        for n in range(times):
+            world.pass_time(chance.uniform(0.3, 1.5))
+            what = ("group", "server", "worker")[(seed + n) % 3]
+            with world.stopped(chance.choice(world.nodes), what):
+                time.sleep(chance.uniform(2.8, 5.5))
+            if n + 1 < times and world.over(trials[-1]):
+                world.finish(trials[-1])
+                trials.append(world.submit(people, at_once=chance.choice((8, 15))))
+        run_rounds(world, trials)
+        return world.verdict("stopped past the lease", began)
+
+
+def stop_at(folder: Path, database: str, seed: int, *, point: str, people: int = 60) -> Result:
+    """The process stops itself at a fail point, and is continued past its lease."""
+    began = time.monotonic()
+    nodes = 1 if database.startswith("sqlite") else 2
+    with World(folder, database, seed=seed, nodes=nodes) as world:
+        chance, node = world.chance, world.nodes[0]
+        nth = chance.randint(1, max(_TIMES.get(point, 30) // 3, 1))
+        world.arm(node, f"{point}=stop@{nth}")
+        trial = world.submit(people, at_once=15)
+        found = world.wait_stopped(node, 4.0)
+        if found:
+            world.pass_time(chance.uniform(0.0, 3.0))
+            world.continue_(node, found)
+        run_rounds(world, [trial])
+        return world.verdict(f"stop at {point}", began, notes=f"@{nth}" + ("" if found else " not reached"))
+
+
+def postgres_restarts(world: World, *, times: int, people: int = 120) -> Result:
+    """The database server crashes and comes back while people are called."""
+    began = time.monotonic()
+    with world:
+        chance = world.chance
+        trials = [world.submit(people, at_once=chance.choice((8, 20)))]
+        for n in range(times):
+            world.pass_time(chance.uniform(0.3, 1.5))
+            how = chance.choice((signal.SIGQUIT, signal.SIGQUIT, signal.SIGKILL))
+            world.restart_postgres(how, away=chance.choice((0.0, 0.0, 1.0, 3.0)))
+            if n + 1 < times and world.over(trials[-1]):
+                world.finish(trials[-1])
+                trials.append(world.submit(people, at_once=chance.choice((8, 20))))
+        run_rounds(world, trials)
+        return world.verdict("PostgreSQL restarted", began)
+
+
+def node_lost(folder: Path, database: str, seed: int, *, people: int = 120) -> Result:
+    """Two nodes; one is killed with live calls and does not come back. The other finishes within 60 s."""
+    began = time.monotonic()
+    with World(folder, database, seed=seed, nodes=2) as world:
+        chance = world.chance
+        trial = world.submit(people, at_once=20)
+        world.pass_time(chance.uniform(0.5, 2.0))
+        survivor = world.nodes[1].pid
+        world.kill_for_good(world.nodes[0])
+        killed_at = time.monotonic()
+        world.finish(trial, within=60)
+        took = time.monotonic() - killed_at
+        assert world.nodes[0].pid == survivor, "the other node was restarted"
+        if world.retry(trial):
+            world.finish(trial)
+        return world.verdict("one of two nodes killed", began, notes=f"the other was done after {took:.1f} s")
+
+
+def event_faults(
+    folder: Path, database: str, seed: int, *, harm: int, people: int = 120, kills: int = 0, nodes: int = 1
+) -> Result:
+    """Reports are lost, late, doubled, reversed, missing and refused; perhaps somebody is killed as well."""
+    began = time.monotonic()
+    with World(folder, database, seed=seed, unreliable=0.6, nodes=nodes) as world:
+        assert world.way is not None
+        trials: list[Trial] = []
+        while not trials or sum(world.way.done.values()) < harm:
+            trials.append(world.submit(people, at_once=20))
+            while not world.over(trials[-1]):
+                world.pass_time(0.5)
+                if world.counts["kills"] < kills:
+                    world.kill(world.nodes[0])
+            world.finish(trials[-1])
+        for trial in trials:
+            if world.retry(trial):
+                world.finish(trial)
+        kinds = " ".join(f"{kind}={n}" for kind, n in sorted(world.way.done.items()))
+        return world.verdict("unreliable reports", began, gentle=not kills, notes=kinds)

@@ -1,0 +1,30 @@
+"""A cancel while a process sleeps or dies at each fail point: nobody is dialled later than 2 s after its answer."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faults.harness import check
+from tests.faults.scenarios import POINTS, cancel_at
+
+ENGINES = ("sqlite", "postgres")
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(("engine", "point"), [("sqlite", "before_send"), ("postgres", "after_go")])
+def test_nobody_is_dialled_after_a_cancel(
+    engine: str, point: str, tmp_path: Path, database: Callable[[str], str]
+) -> None:
+    check(cancel_at(tmp_path, database(engine), seed=3, point=point, action="sleep"))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("action", ["sleep", "kill"])
+@pytest.mark.parametrize("point", POINTS)
+def test_cancel_at_every_fail_point(
+    engine: str, action: str, point: str, tmp_path: Path, database: Callable[[str], str]
+) -> None:
+    seed = 300 + POINTS.index(point) * 10 + (action == "kill")
+    check(cancel_at(tmp_path, database(engine), seed=seed, point=point, action=action))
