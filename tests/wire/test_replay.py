@@ -70,7 +70,8 @@ def test_fifty_retries_at_once_open_one_round(desk: Desk) -> None:
 
 def test_fifty_retries_with_keys_of_their_own_queue_nobody_twice(desk: Desk) -> None:
     """Each is an act of its own; but whoever is taken by one is not there for the next."""
-    made = desk.submit([f"+4930{n}0408" for n in range(200, 220)])
+    block = 200 if desk.prefix == "/v1/convai" else 300
+    made = desk.submit([f"+4930{n}0408" for n in range(block, block + 20)])
     desk.until_over(made["id"])
     with ThreadPoolExecutor(50) as crowd, httpx.Client(base_url=desk.server.url, timeout=30) as http:
 
@@ -81,7 +82,10 @@ def test_fifty_retries_with_keys_of_their_own_queue_nobody_twice(desk: Desk) -> 
         answers = list(crowd.map(retry, range(50)))
     assert {one.status_code for one in answers} == {200}
     over = desk.until_over(made["id"])
-    assert {one["attempts"] for one in over["recipients"]} == {over["retry_count"] + 1}
+    for one in over["recipients"]:
+        # whoever was missed again before a later retry came is in that one's round too
+        assert 2 <= one["attempts"] <= over["retry_count"] + 1
+        assert desk.server.rang(one["phone_number"]) == one["attempts"]
 
 
 def test_an_idempotency_key_names_the_act(desk: Desk) -> None:
