@@ -342,7 +342,7 @@ BY_KEY = {
     "jit": "off",
 }
 """Every query of ours finds its rows by an index, a few at a time. The planner can't know: tables grow a hundredfold in
-seconds and statistics follow a minute later, so that it reads whole tables for fifty rows (measured: 4 times slower)."""
+seconds and statistics follow a minute later, so that it would read whole tables for fifty rows."""
 
 
 def session_settings(statement_secs: float) -> str:
