@@ -16,12 +16,14 @@ import pytest
 
 from outdial.app import wire
 from outdial.app.pool import LinesBroken, PoolSettings, WorkerPool
+from outdial.app.worker import Worker
 from outdial.calls.network import Network
 from outdial.domain.call import CallEvent, EventKind
 from outdial.ports.lines import CallOrder, LookUpFailed
-from outdial.runtime.clock import SystemClock
+from outdial.runtime.clock import ManualClock, SystemClock
 from outdial.runtime.ids import new_call_key
 from tests.rooms.house import eventually
+from tests.rooms.scripted import ScriptedLines
 
 ROOT = Path(__file__).resolve().parents[2]
 CLOCK = SystemClock()
@@ -249,6 +251,20 @@ async def test_what_prints_in_a_worker_does_not_disturb_the_frames(log: Path) ->
     frames = [wire.to_server.decode(body) for body in wire.Unpacker().feed(out)]
     assert isinstance(frames[0], wire.Ready)
     assert frames[1] == wire.Pong(7)
+
+
+async def test_a_worker_lets_go_of_calls_that_must_be_over() -> None:
+    clock = ManualClock()
+    worker = Worker(ScriptedLines({}), say=lambda _: None, clock=clock)
+    given = replace(order("05"), send_by=clock.boottime() + 2)
+    worker.take(wire.Start(given))
+    await asyncio.sleep(0.01)
+    clock.pass_by(given.ring_secs + given.talk_secs)
+    worker.take(wire.Ping(1))
+    assert not worker.idle
+    clock.pass_by(120)
+    worker.take(wire.Ping(2))
+    assert worker.idle
 
 
 async def test_lines_that_cannot_be_made_stop_the_start_and_say_why(log: Path) -> None:

@@ -26,6 +26,7 @@ from outdial.runtime.log import configure, get_logger
 
 LAST_SECS = 3.0
 """How long giving up and hanging up may take once the end has come."""
+LOOK_OVER_SECS = 60.0
 _CLOSED = frozenset({EventKind.ENDED, EventKind.UNSENT, EventKind.THROTTLED})
 
 log = get_logger()
@@ -42,6 +43,7 @@ class Worker:
         self._asks: set[asyncio.Task[None]] = set()
         self._up: dict[str, CallOrder] = {}
         """Orders, without their agents, of calls that may be up: to be given up at the end."""
+        self._look_over_at = clock.boottime() + LOOK_OVER_SECS
         self._dropped: set[str] = set()
         """Told to hang up while their stream runs: if not sent yet, never to be sent."""
         self.stopping = False
@@ -69,6 +71,7 @@ class Worker:
                     self._up.pop(key, None)
             case wire.Ping(number):
                 self._say(wire.Pong(number))
+                self._look_over()
             case wire.Stop():
                 self.stopping = True
                 self.over.set()
@@ -76,6 +79,16 @@ class Worker:
                 log.error("second setup ignored")
             case _:
                 assert_never(frame)
+
+    def _look_over(self) -> None:
+        """Now and then, let go of calls that must be over: their end may have been told to another node."""
+        now = self._clock.boottime()
+        if now < self._look_over_at:
+            return
+        self._look_over_at = now + LOOK_OVER_SECS
+        for key, order in list(self._up.items()):
+            if key not in self._streams and now > order.send_by + order.ring_secs + order.talk_secs + LOOK_OVER_SECS:
+                del self._up[key]
 
     def _start(self, order: CallOrder) -> None:
         if order.call_key in self._streams:

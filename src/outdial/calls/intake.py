@@ -17,7 +17,7 @@ from outdial.runtime.service import Background
 
 RING_GAP_SECS = 0.02
 """Freed slots within this time wake the dispatchers once."""
-_OVER = frozenset({AttemptState.ENDED, AttemptState.VOID})
+_OVER = frozenset({AttemptState.ENDED, AttemptState.VOID, AttemptState.UNKNOWN})
 
 log = get_logger()
 
