@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -251,6 +252,19 @@ async def test_what_prints_in_a_worker_does_not_disturb_the_frames(log: Path) ->
     frames = [wire.to_server.decode(body) for body in wire.Unpacker().feed(out)]
     assert isinstance(frames[0], wire.Ready)
     assert frames[1] == wire.Pong(7)
+
+
+async def test_a_worker_inherits_no_socket_and_no_lock(log: Path) -> None:
+    with socket.socket() as listening, log.with_name("lock").open("w") as lock:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        for ours in (listening.fileno(), lock.fileno()):
+            os.set_inheritable(ours, True)
+        inodes = {os.fstat(ours.fileno()).st_ino for ours in (listening, lock)}
+        async with running(settings(log)) as pool:
+            fds = Path(f"/proc/{pool.pids[0]}/fd").iterdir()  # noqa: ASYNC240 - the kernel answers at once
+            assert inodes.isdisjoint(fd.stat().st_ino for fd in fds)
+            assert os.getpgid(pool.pids[0]) == os.getpgrp()
 
 
 async def test_a_worker_lets_go_of_calls_that_must_be_over() -> None:
