@@ -1,11 +1,12 @@
 """Databases for the fault runs, and the table at their end."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.faults.harness import RESULTS, Result, fresh_database
+from tests.faults.harness import RESULTS, Result, fresh_database, side_by_side
 from tests.support.postgres import Databases
 
 
@@ -26,6 +27,21 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callabl
     for url in made:
         if databases is not None and url.startswith("postgresql"):
             databases.drop(url)
+
+
+@pytest.fixture
+def on_both(tmp_path: Path, database: Callable[[str], str]) -> Callable[[Callable[[Path, str], Result]], None]:
+    """Runs a scenario on both engines side by side."""
+
+    def run(scenario: Callable[[Path, str], Result]) -> None:
+        worlds = []
+        for engine in ("sqlite", "postgres"):
+            folder = tmp_path / engine
+            folder.mkdir()
+            worlds.append(partial(scenario, folder, database(engine)))
+        side_by_side(*worlds)
+
+    return run
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -12,10 +12,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -389,6 +391,20 @@ class World:
         if self.own_carrier:
             self.faults.append(Fault("carrier", began, time.time()))
 
+    @contextmanager
+    def dying(self, node: Node, after: float) -> Iterator[None]:
+        """kill -9 of a server while something is asked of it; who asks finds it dead and starts it again."""
+        victim = node.process
+        assert victim is not None
+        killer = threading.Timer(after, victim.kill)
+        killer.start()
+        try:
+            yield
+        finally:
+            killer.join()
+            victim.wait(10)
+            self.tend()
+
     def arm(self, node: Node, failpoints: str) -> None:
         """An orderly stop, which is no fault, and another life with these fail points."""
         node.signal(signal.SIGTERM)
@@ -578,6 +594,14 @@ def run_rounds(world: World, trials: Sequence[Trial], *, include: tuple[str, ...
 def check(result: Result) -> None:
     """The verdict must be good."""
     assert result.verdict.good, f"{result}\n{result.verdict.findings}"
+
+
+def side_by_side(*scenarios: Callable[[], Result]) -> None:
+    """Run scenarios at the same time, each in a world of its own: most of their time is waiting."""
+    with ThreadPoolExecutor(len(scenarios)) as pool:
+        running = [pool.submit(scenario) for scenario in scenarios]
+    for one in running:
+        check(one.result())
 
 
 def fresh_database(engine: str, folder: Path, databases: Databases | None) -> str:

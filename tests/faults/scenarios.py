@@ -12,28 +12,55 @@ from tests.faults.judge import Trial
 def random_kills(
     folder: Path, database: str, seed: int, *, kills: int, people: int = 120, own_carrier: bool = False
 ) -> Result:
-    """Kill servers, workers and the network at random while a batch is called, then retry."""
+    """Kill servers, workers and the network at random while people are called, in first rounds and in retries."""
     began = time.monotonic()
-    with World(folder, database, seed=seed, own_carrier=own_carrier) as world:
-        chance, node = world.chance, world.nodes[0]
+    nodes = 1 if database.startswith("sqlite") or own_carrier or seed % 2 else 2
+    with World(folder, database, seed=seed, nodes=nodes, own_carrier=own_carrier) as world:
+        chance = world.chance
         trials = [world.submit(people, at_once=chance.choice((8, 15, 25)))]
         while world.counts["kills"] < kills:
-            world.pass_time(chance.uniform(0.3, 1.5))
-            away = chance.choice((0.0, 0.0, 0.5, 1.5))
-            match chance.choice(("server", "server", "group", "worker", "carrier")):
-                case "server":
-                    world.kill(node, away=away)
-                case "group":
-                    world.kill(node, group=True, away=away)
-                case "worker":
-                    world.kill_worker(node)
-                case _:
-                    world.kill_carrier(away=away)
+            world.pass_time(chance.uniform(0.2, 1.2))
+            _kill_somebody(world)
             if world.counts["kills"] < kills and world.over(trials[-1]):
                 world.finish(trials[-1])
-                trials.append(world.submit(people, at_once=chance.choice((8, 15, 25))))
+                if chance.random() < 0.5 or not world.retry(trials[-1], *chance.choice(((), ("voicemail",)))):
+                    trials.append(world.submit(people, at_once=chance.choice((8, 15, 25))))
         run_rounds(world, trials)
         return world.verdict("random kills" + (", own network" if own_carrier else ""), began)
+
+
+def _kill_somebody(world: World) -> None:
+    chance, node = world.chance, world.chance.choice(world.nodes)
+    away = chance.choice((0.0, 0.0, 0.5, 1.5))
+    match chance.choice(("server", "server", "group", "worker", "carrier")):
+        case "server":
+            world.kill(node, away=away)
+        case "group":
+            world.kill(node, group=True, away=away)
+        case "worker":
+            world.kill_worker(node)
+        case _:
+            world.kill_carrier(away=away)
+
+
+def kills_while_asking(folder: Path, database: str, seed: int, *, times: int = 4, people: int = 25) -> Result:
+    """The server dies while it is told to submit, to retry and to cancel; the client asks again, as clients do."""
+    began = time.monotonic()
+    with World(folder, database, seed=seed) as world:
+        chance, node = world.chance, world.nodes[0]
+        trials: list[Trial] = []
+        for _ in range(times):
+            with world.dying(node, chance.uniform(0.0, 0.06)):
+                trials.append(world.submit(people))
+            if chance.random() < 0.5:
+                world.pass_time(chance.uniform(0.0, 1.0))
+                with world.dying(node, chance.uniform(0.0, 0.04)):
+                    world.cancel(trials[-1], hang_up=chance.random() < 0.5)
+            world.finish(trials[-1])
+            with world.dying(node, chance.uniform(0.0, 0.04)):
+                world.retry(trials[-1], *chance.choice(((), ("cancelled",))))
+        run_rounds(world, trials, include=("cancelled",))
+        return world.verdict("kills while asking", began)
 
 
 SERVER_POINTS = ("after_claim", "before_go", "after_go", "before_settle", "in_commit", "after_commit", "after_cancel")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.harness import check
+from tests.faults.harness import Result, check
 from tests.faults.scenarios import POINTS, cancel_at
 
-ENGINES = ("sqlite", "postgres")
+OnBoth = Callable[[Callable[[Path, str], Result]], None]
 
 
 @pytest.mark.timeout(180)
@@ -20,11 +20,8 @@ def test_nobody_is_dialled_after_a_cancel(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("action", ["sleep", "kill"])
 @pytest.mark.parametrize("point", POINTS)
-def test_cancel_at_every_fail_point(
-    engine: str, action: str, point: str, tmp_path: Path, database: Callable[[str], str]
-) -> None:
+def test_cancel_at_every_fail_point(action: str, point: str, on_both: OnBoth) -> None:
     seed = 300 + POINTS.index(point) * 10 + (action == "kill")
-    check(cancel_at(tmp_path, database(engine), seed=seed, point=point, action=action))
+    on_both(lambda folder, database: cancel_at(folder, database, seed, point=point, action=action))

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.harness import check
+from tests.faults.harness import Result, check
 from tests.faults.scenarios import event_faults
 
-ENGINES = ("sqlite", "postgres")
+OnBoth = Callable[[Callable[[Path, str], Result]], None]
 
 
 @pytest.mark.timeout(180)
@@ -17,17 +17,15 @@ def test_unreliable_reports_lose_nobody(tmp_path: Path, database: Callable[[str]
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("seed", range(800, 802))
-def test_unreliable_reports(engine: str, seed: int, tmp_path: Path, database: Callable[[str], str]) -> None:
-    check(event_faults(tmp_path, database(engine), seed=seed, harm=250, people=200))
+def test_unreliable_reports(seed: int, on_both: OnBoth) -> None:
+    on_both(lambda folder, database: event_faults(folder, database, seed, harm=250, people=200))
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("seed", range(850, 852))
-def test_unreliable_reports_and_kills(engine: str, seed: int, tmp_path: Path, database: Callable[[str], str]) -> None:
-    check(event_faults(tmp_path, database(engine), seed=seed, harm=100, kills=4))
+def test_unreliable_reports_and_kills(seed: int, on_both: OnBoth) -> None:
+    on_both(lambda folder, database: event_faults(folder, database, seed, harm=100, kills=4))
 
 
 @pytest.mark.long

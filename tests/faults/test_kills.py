@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.harness import check
-from tests.faults.scenarios import POINTS, kill_at, random_kills
+from tests.faults.harness import Result, check
+from tests.faults.scenarios import POINTS, kill_at, kills_while_asking, random_kills
 
-ENGINES = ("sqlite", "postgres")
+OnBoth = Callable[[Callable[[Path, str], Result]], None]
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 def test_five_kills_lose_nobody_and_dial_nobody_twice(
     engine: str, tmp_path: Path, database: Callable[[str], str]
 ) -> None:
@@ -20,22 +20,24 @@ def test_five_kills_lose_nobody_and_dial_nobody_twice(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("seed", range(100, 106))
-def test_random_kills(engine: str, seed: int, tmp_path: Path, database: Callable[[str], str]) -> None:
-    check(random_kills(tmp_path, database(engine), seed=seed, kills=9))
+@pytest.mark.parametrize("seed", range(100, 108))
+def test_random_kills(seed: int, on_both: OnBoth) -> None:
+    on_both(lambda folder, database: random_kills(folder, database, seed, kills=12))
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("engine", ENGINES)
-def test_random_kills_where_the_server_has_its_own_network(
-    engine: str, tmp_path: Path, database: Callable[[str], str]
-) -> None:
-    check(random_kills(tmp_path, database(engine), seed=150, kills=6, own_carrier=True))
+def test_random_kills_where_the_server_has_its_own_network(on_both: OnBoth) -> None:
+    on_both(lambda folder, database: random_kills(folder, database, 150, kills=8, own_carrier=True))
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("seed", range(170, 173))
+def test_kills_while_asking(seed: int, on_both: OnBoth) -> None:
+    on_both(lambda folder, database: kills_while_asking(folder, database, seed))
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("point", POINTS)
-def test_kill_at_every_fail_point(engine: str, point: str, tmp_path: Path, database: Callable[[str], str]) -> None:
-    check(kill_at(tmp_path, database(engine), seed=200 + POINTS.index(point), point=point))
+def test_kill_at_every_fail_point(point: str, on_both: OnBoth) -> None:
+    seed = 200 + POINTS.index(point)
+    on_both(lambda folder, database: kill_at(folder, database, seed, point=point))
