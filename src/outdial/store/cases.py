@@ -11,7 +11,7 @@ from outdial.domain.fold import Newer
 from outdial.domain.outcome import Outcome
 from outdial.domain.recipient import RecipientEvent, RecipientStatus
 from outdial.store.decisions import undone_of
-from outdial.store.ledger import AttemptRecord, Ledger, RecipientRecord, attempt_record
+from outdial.store.ledger import AttemptRecord, Ledger, RecipientRecord, attempt_record, bucket_keys
 from outdial.store.op import Footprint, Reads, Row, Tx
 
 
@@ -30,6 +30,8 @@ class Case:
     paused: bool
     current_state: AttemptState | None
     """Of the recipient's current attempt, if it has one."""
+    suppressed: bool
+    """Whether the number is on the do-not-call list."""
 
     @property
     def follows(self) -> bool:
@@ -53,15 +55,35 @@ class Case:
         return Newer.INTENT if self.current_state is AttemptState.INTENT else Newer.GONE
 
 
-def footprint_of(tx: Reads, call_keys: Iterable[str]) -> Footprint:
-    """What has to be locked before these attempts may change."""
-    rows = tx.rows("attempt_footprints", keys=sorted(set(call_keys)))
-    buckets = {
-        key
-        for row in rows
-        for key in (f"w:{row.workspace_id}", f"a:{row.agent_id}", f"n:{row.number_id}", row.trunk, f"b:{row.batch_id}")
-    }
-    return Footprint(frozenset(buckets), frozenset(row.batch_id for row in rows))
+KNOWN = 50_000
+"""Attempts whose limits are kept in memory: all that a node has under way."""
+
+
+class Places:
+    """What attempts count against, as last read. It is fixed when they are claimed, so that it never becomes wrong."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[int, tuple[str, ...]]] = {}
+
+    def note(self, call_key: str, batch_id: int, buckets: tuple[str, ...]) -> None:
+        """Remember an attempt; one whose claim is undone is locked in vain, and no more."""
+        if len(self._known) >= KNOWN:
+            self._known.clear()
+        self._known[call_key] = batch_id, buckets
+
+    def footprint(self, tx: Reads, call_keys: Iterable[str]) -> Footprint:
+        """What has to be locked before these attempts may change."""
+        wanted = set(call_keys)
+        places = {key: place for key in wanted if (place := self._known.get(key)) is not None}
+        unknown = wanted - places.keys()
+        for row in tx.rows("attempt_footprints", keys=sorted(unknown)) if unknown else ():
+            buckets = bucket_keys(row.workspace_id, row.agent_id, row.number_id, row.trunk, row.batch_id)
+            self.note(row.call_key, row.batch_id, buckets)
+            places[row.call_key] = row.batch_id, buckets
+        return Footprint(
+            frozenset(key for _, buckets in set(places.values()) for key in buckets),
+            frozenset(batch_id for batch_id, _ in places.values()),
+        )
 
 
 def load(tx: Tx, call_keys: Iterable[str]) -> dict[str, Case]:
@@ -90,6 +112,7 @@ def _case(row: Row, people: dict[tuple[int, int], RecipientRecord]) -> Case:
         cancelled=bool(row.c_cancelled),
         paused=bool(row.c_paused),
         current_state=AttemptState(row.current_state) if row.current_state else None,
+        suppressed=bool(row.suppressed),
     )
 
 

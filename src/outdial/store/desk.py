@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar, cast
 
 from outdial.ports.store import ClaimLimits
+from outdial.store.cases import Places
 from outdial.store.committer import GroupCommitter
 from outdial.store.engine import Engine
 from outdial.store.op import Kind, Reads
@@ -28,6 +29,7 @@ class Desk:
         self.aside = GroupCommitter(engine, name="aside") if engine.shared else self.writer
         """For heartbeats: a connection of their own where others judge by them."""
         self.readers = Readers(engine)
+        self.places = Places()
 
     async def _ask(self, kind: Kind[Q, A], request: Q) -> A:
         """Have a request carried out; returns after its commit. Cancelling the caller does not undo it."""

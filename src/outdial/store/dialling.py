@@ -32,7 +32,7 @@ from outdial.ports.store import (
 from outdial.runtime.ids import new_call_key
 from outdial.store import cases
 from outdial.store.agents import agent_row
-from outdial.store.cases import Case, give_back
+from outdial.store.cases import Case, Places, give_back
 from outdial.store.desk import Desk
 from outdial.store.engine import Engine
 from outdial.store.instants import MICROS, maybe_micros, micros, seconds
@@ -120,9 +120,10 @@ class Claim(Kind[ClaimRequest, list[ClaimAnswer]]):
     name = "claim"
     order = 30
 
-    def __init__(self, node_timeout_secs: float, cache: RowCache) -> None:
+    def __init__(self, node_timeout_secs: float, cache: RowCache, places: Places) -> None:
         self.node_timeout = round(node_timeout_secs * MICROS)
         self.cache = cache
+        self.places = places
 
     def footprint(self, tx: Reads, requests: Sequence[ClaimRequest]) -> Footprint:
         """The limits and batches of every wish."""
@@ -276,6 +277,7 @@ class _ClaimTurn:
         person.status = next_recipient_status(person.status, RecipientEvent.CLAIMED)
         person.attempt_key = call_key
         person.attempts += 1
+        self.kind.places.note(call_key, batch.id, bucket_keys(batch.workspace_id, agent.id, number.id, trunk, batch.id))
         self.attempts.append(
             {
                 "call_key": call_key,
@@ -344,23 +346,23 @@ class Go(Kind[Going, GoVerdict]):
     name = "go"
     order = 20
 
-    def __init__(self, node_timeout_secs: float) -> None:
+    def __init__(self, node_timeout_secs: float, places: Places) -> None:
         self.node_timeout = round(node_timeout_secs * MICROS)
+        self.places = places
 
     def footprint(self, tx: Reads, requests: Sequence[Going]) -> Footprint:
         """The workspace's bucket orders GO against the do-not-call list, the control row against cancel."""
-        return cases.footprint_of(tx, [going.request.call_key for going in requests])
+        return self.places.footprint(tx, [going.request.call_key for going in requests])
 
     def run(self, tx: Tx, requests: Sequence[Going]) -> list[GoVerdict]:
         """One verdict per request."""
         keys = [going.request.call_key for going in requests]
         found = cases.load(tx, keys)
-        suppressed = {row.call_key for row in tx.rows("attempts_suppressed", keys=sorted(keys))}
         now = micros(max(going.now for going in requests))
         ledger = Ledger(tx, now)
         holding = {lease for lease in {going.lease for going in requests} if self._holds(tx, lease, now)}
         verdicts = [
-            self._verdict(ledger, going, found.get(going.request.call_key), suppressed)
+            self._verdict(ledger, going, found.get(going.request.call_key))
             if going.lease in holding
             else GoVerdict.GONE
             for going in requests
@@ -371,11 +373,11 @@ class Go(Kind[Going, GoVerdict]):
     def _holds(self, tx: Tx, lease: NodeLease, now: int) -> bool:
         return bool(tx.value("node_holds", name=lease.node, epoch=lease.epoch, now=now, timeout=self.node_timeout))
 
-    def _verdict(self, ledger: Ledger, going: Going, case: Case | None, suppressed: set[str]) -> GoVerdict:
+    def _verdict(self, ledger: Ledger, going: Going, case: Case | None) -> GoVerdict:
         if case is None or case.attempt.state is not AttemptState.INTENT or not _owns(going.lease, case.attempt):
             return GoVerdict.GONE
         attempt = case.attempt
-        refusal = _refusal(going, case, suppressed)
+        refusal = _refusal(going, case)
         if refusal is not None:
             give_back(ledger, case, refusal, due_at=ledger.now, suppressed=refusal is GoVerdict.SUPPRESSED)
             return refusal
@@ -389,13 +391,13 @@ class Go(Kind[Going, GoVerdict]):
         return GoVerdict.GO
 
 
-def _refusal(going: Going, case: Case, suppressed: set[str]) -> GoVerdict | None:
+def _refusal(going: Going, case: Case) -> GoVerdict | None:
     """What stands in the way of this call, if anything."""
     if case.cancelled or case.withdrawn:
         return GoVerdict.CANCELLED
     if case.paused:
         return GoVerdict.PAUSED
-    if case.attempt.call_key in suppressed:
+    if case.suppressed:
         return GoVerdict.SUPPRESSED
     return None if going.request.window_open else GoVerdict.WINDOW_CLOSED
 
@@ -420,9 +422,12 @@ class Void(Kind[Voiding, int]):
     name = "void"
     order = 15
 
+    def __init__(self, places: Places) -> None:
+        self.places = places
+
     def footprint(self, tx: Reads, requests: Sequence[Voiding]) -> Footprint:
         """Their limits and batches."""
-        return cases.footprint_of(tx, [key for request in requests for key in request.call_keys])
+        return self.places.footprint(tx, [key for request in requests for key in request.call_keys])
 
     def run(self, tx: Tx, requests: Sequence[Voiding]) -> list[int]:
         """How many were withdrawn, per request."""
@@ -465,8 +470,9 @@ class Reap(Kind[Reaping, Reaped]):
     name = "reap"
     lane = Lane.BULK
 
-    def __init__(self, node_timeout_secs: float) -> None:
+    def __init__(self, node_timeout_secs: float, places: Places) -> None:
         self.node_timeout = round(node_timeout_secs * MICROS)
+        self.places = places
 
     def run(self, tx: Tx, requests: Sequence[Reaping]) -> list[Reaped]:
         """What was taken back, per request."""
@@ -480,7 +486,7 @@ class Reap(Kind[Reaping, Reaped]):
         if keys is None:
             dead = tx.run("nodes_bury", **names)
             keys = tuple(row.call_key for row in tx.rows("attempts_of_the_dead", limit=REAP_CHUNK, **names))
-        tx.lock(cases.footprint_of(tx, keys))
+        tx.lock(self.places.footprint(tx, keys))
         ledger = Ledger(tx, now)
         given_back = to_check = 0
         for case in cases.load(tx, keys).values():
@@ -502,10 +508,10 @@ class Dialling(Desk):
     def __init__(self, engine: Engine, *, vault: Vault, limits: ClaimLimits, node_timeout_secs: float) -> None:
         super().__init__(engine, vault=vault, limits=limits, node_timeout_secs=node_timeout_secs)
         cache = RowCache(agent_row, partial(number_row, vault=vault))
-        self._claim = Claim(node_timeout_secs, cache)
-        self._go = Go(node_timeout_secs)
-        self._void = Void()
-        self._reap = Reap(node_timeout_secs)
+        self._claim = Claim(node_timeout_secs, cache, self.places)
+        self._go = Go(node_timeout_secs, self.places)
+        self._void = Void(self.places)
+        self._reap = Reap(node_timeout_secs, self.places)
 
     async def claim(self, lease: NodeLease, wishes: Sequence[ClaimWish], *, now: float) -> list[ClaimAnswer]:
         """See ports.store.Store."""

@@ -14,7 +14,7 @@ from outdial.domain.outcome import Ending, Outcome
 from outdial.domain.recipient import FINAL, RecipientStatus
 from outdial.ports.store import Check, ClaimLimits, GivenUp, NodeLease, Taken
 from outdial.store import cases
-from outdial.store.cases import Case
+from outdial.store.cases import Case, Places
 from outdial.store.desk import Desk
 from outdial.store.dialling import NOBODY, UNDER_WAY, health_of
 from outdial.store.engine import Engine
@@ -23,8 +23,8 @@ from outdial.store.ledger import AttemptRecord, Ledger, RecipientRecord
 from outdial.store.op import Footprint, Kind, Lane, Reads, Tx
 from outdial.store.secrets import Vault
 
-CHECK_LEASE_SECS = 30.0
-"""How long a node has an attempt to itself to look it up."""
+CHECK_LEASE_SECS = 12.0
+"""How long a node has an attempt to itself to look it up: a look-up takes at most 8 s, and who dies in one leaves it."""
 SETTLED = frozenset({AttemptState.ENDED, AttemptState.UNKNOWN})
 
 
@@ -52,12 +52,13 @@ class Take(Kind[Taking, list[Taken]]):
     name = "take"
     order = 10
 
-    def __init__(self, look_up_secs: float) -> None:
+    def __init__(self, look_up_secs: float, places: Places) -> None:
         self.look_up_secs = look_up_secs
+        self.places = places
 
     def footprint(self, tx: Reads, requests: Sequence[Taking]) -> Footprint:
         """The limits and batches of the calls that are reported of."""
-        return cases.footprint_of(tx, [event.call_key for request in requests for event in request.events])
+        return self.places.footprint(tx, [event.call_key for request in requests for event in request.events])
 
     def run(self, tx: Tx, requests: Sequence[Taking]) -> list[list[Taken]]:
         """One answer per attempt that a request speaks of; unknown keys have none."""
@@ -342,9 +343,12 @@ class Recheck(Kind[Rechecking, None]):
     name = "recheck"
     order = 41
 
+    def __init__(self, places: Places) -> None:
+        self.places = places
+
     def footprint(self, tx: Reads, requests: Sequence[Rechecking]) -> Footprint:
         """Their batches."""
-        return cases.footprint_of(tx, [request.call_key for request in requests])
+        return self.places.footprint(tx, [request.call_key for request in requests])
 
     def run(self, tx: Tx, requests: Sequence[Rechecking]) -> list[None]:
         """Nothing to answer."""
@@ -406,9 +410,9 @@ class Settling(Desk):
 
     def __init__(self, engine: Engine, *, vault: Vault, limits: ClaimLimits, node_timeout_secs: float) -> None:
         super().__init__(engine, vault=vault, limits=limits, node_timeout_secs=node_timeout_secs)
-        self._take = Take(limits.look_up_secs)
+        self._take = Take(limits.look_up_secs, self.places)
         self._checks = Checks(node_timeout_secs)
-        self._recheck = Recheck()
+        self._recheck = Recheck(self.places)
         self._expire = Expire()
 
     async def take(self, events: Sequence[CallEvent], *, now: float) -> list[Taken]:

@@ -67,18 +67,14 @@ where name = :name and epoch = :epoch and alive
 -- name: claim_candidates
 -- Who is due in one open window class, with what would keep him from being called now.
 select d.due_at, d.ord, d.window_class, d.generation, r.recipient_id, r.number, r.round, r.stamp, r.client_data,
-    r.setbacks, r.attempts, r.conversation_key,
-    exists (
-        select 1 from suppression s where s.workspace_id = :workspace_id and s.number = r.number
-    ) as suppressed,
-    exists (
-        select 1 from attempt a where a.workspace_id = :workspace_id and a.number = r.number and a.holds
-    ) as busy
+    r.setbacks, r.attempts, r.conversation_key, s.number is not null as suppressed, a.call_key is not null as busy
 from due d
 cross join lateral (
     -- offset 0: looked up by both columns. Else one of them is a constant, and the whole list may be walked for each
     select * from recipient p where p.batch_id = d.batch_id and p.ord = d.ord offset 0
 ) r
+left join suppression s on s.workspace_id = :workspace_id and s.number = r.number
+left join attempt a on a.workspace_id = :workspace_id and a.number = r.number and a.holds
 where d.batch_id = :batch_id and d.generation = :generation and d.window_class = :window_class
     and d.due_at <= :now::bigint
 order by d.due_at, d.ord
@@ -124,17 +120,13 @@ select a.*,
     r.attempts as r_attempts, r.attempt_key as r_attempt_key, r.conversation_key as r_conversation_key,
     b.last_decision as b_last_decision, b.undone as b_undone,
     c.generation as c_generation, c.cancelled as c_cancelled, c.paused as c_paused,
-    n.state as current_state
+    n.state as current_state, s.number is not null as suppressed
 from attempt a
 join batch b on b.id = a.batch_id
 join batch_control c on c.batch_id = a.batch_id
 left join recipient r on r.batch_id = a.batch_id and r.ord = a.ord
 left join attempt n on n.call_key = r.attempt_key
-where a.call_key in (select k.value from jsonb_array_elements_text(:keys::jsonb) k);
-
--- name: attempts_suppressed
-select a.call_key from attempt a
-join suppression s on s.workspace_id = a.workspace_id and s.number = a.number
+left join suppression s on s.workspace_id = a.workspace_id and s.number = a.number
 where a.call_key in (select k.value from jsonb_array_elements_text(:keys::jsonb) k);
 
 -- name: nodes_bury

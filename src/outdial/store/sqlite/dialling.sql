@@ -129,17 +129,13 @@ select a.*,
     r.attempts as r_attempts, r.attempt_key as r_attempt_key, r.conversation_key as r_conversation_key,
     b.last_decision as b_last_decision, b.undone as b_undone,
     c.generation as c_generation, c.cancelled as c_cancelled, c.paused as c_paused,
-    n.state as current_state
+    n.state as current_state, s.number is not null as suppressed
 from attempt a
 join batch b on b.id = a.batch_id
 join batch_control c on c.batch_id = a.batch_id
 left join recipient r on r.batch_id = a.batch_id and r.ord = a.ord
 left join attempt n on n.call_key = r.attempt_key
-where a.call_key in (select k.value from json_each(:keys) k);
-
--- name: attempts_suppressed
-select a.call_key from attempt a
-join suppression s on s.workspace_id = a.workspace_id and s.number = a.number
+left join suppression s on s.workspace_id = a.workspace_id and s.number = a.number
 where a.call_key in (select k.value from json_each(:keys) k);
 
 -- name: nodes_bury
