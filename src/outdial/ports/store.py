@@ -151,6 +151,8 @@ class Claimed:
     window_class: int
     setbacks: int
     attempts_before: int
+    due_at: float = 0.0
+    """Unix seconds since when it was this one's turn."""
 
 
 class Hold(StrEnum):
@@ -221,6 +223,11 @@ class Taken:
     finished_batch: bool
     give_up: bool
     """A cancel asked to give this call up, and it is still under way."""
+    provider: str = ""
+    outcome: Outcome | None = None
+    """Of the attempt, once it ended or was lost."""
+    was_unknown: bool = False
+    """It had been lost, and is not any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -442,7 +449,7 @@ class Store(Protocol):
         ...
 
     async def checks(self, lease: NodeLease, *, now: float, limit: int) -> list[Check]:
-        """Attempts whose check_at is over, reserved for us for 30 s."""
+        """Attempts whose check_at is over, reserved for us while we look them up."""
         ...
 
     async def check_again(self, call_key: str, *, at: float) -> None:
@@ -463,6 +470,15 @@ class Store(Protocol):
 
     async def expire(self, *, halted_before: float, now: float) -> int:
         """End the waiting recipients of trunks halted before that time as `expired`; counts them."""
+        ...
+
+    # watching
+    async def ping(self) -> None:
+        """Returns when the database has answered; raises where it can't."""
+        ...
+
+    async def under_way(self, lease: NodeLease) -> dict[tuple[str, AttemptState], int]:
+        """How many calls of this lease were sent and are not over, by provider and state."""
         ...
 
     # batches
