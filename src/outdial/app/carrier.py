@@ -22,6 +22,7 @@ try:
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: also a killed server takes it along (Linux)
 except (AttributeError, OSError):
     pass
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C reaches the whole group: the server decides
 if os.getppid() == int(sys.argv.pop(1)):
     runpy.run_module("outdial.lab.carrier", run_name="__main__", alter_sys=True)
 """

@@ -133,6 +133,16 @@ class WorkerPool:
         return self._settings.workers * self._settings.cap
 
     @property
+    def up(self) -> int:
+        """Workers that take orders now."""
+        return sum(not process.draining for process in self._processes)
+
+    @property
+    def wanted(self) -> int:
+        """Workers that are set."""
+        return self._settings.workers
+
+    @property
     def pids(self) -> list[int]:
         """The processes that can take orders now."""
         return [process.pid for process in self._processes]

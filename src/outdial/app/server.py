@@ -3,20 +3,25 @@
 import asyncio
 import contextlib
 import gc
+import math
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
 import uvicorn
+from starlette.routing import Route
 
 from outdial.api.application import application
 from outdial.api.context import Context
 from outdial.api.edge import Edge
 from outdial.api.reader import Reader
 from outdial.app.carrier import Carrier, CarrierSettings
+from outdial.app.health import Readiness, metrics_route, readiness_route, under_way
+from outdial.app.meters import NodeCollector, PrometheusMeters
 from outdial.app.phones import Drain, Phones
 from outdial.app.pool import PoolSettings
 from outdial.app.settings import Role, Settings, own_secret
@@ -27,9 +32,11 @@ from outdial.calls.alarm import Alarm
 from outdial.calls.call import CallSettings
 from outdial.calls.callback_keys import CallbackKeys
 from outdial.calls.intake import Intake
+from outdial.calls.tenure import Tenure
 from outdial.dispatch.dialler import Dialler, DiallerSettings
 from outdial.domain.errors import BadSetting
-from outdial.ports.store import ClaimLimits, Store
+from outdial.ports.meters import UNMETERED, Meters
+from outdial.ports.store import ClaimLimits
 from outdial.runtime.clock import Clock, SystemClock
 from outdial.runtime.log import configure, get_logger
 from outdial.runtime.service import Service, ServiceGroup
@@ -41,6 +48,7 @@ from outdial.workspace.keys import KeyRing, key_hash
 CLOSE_WITHIN_SECS = 3
 """How long requests under way may go on once the server stops listening."""
 BACKLOG = 2_048
+SAME_SIGNAL_SECS = 0.5
 
 log = get_logger()
 
@@ -58,12 +66,12 @@ def run(settings: Settings, *, as_json: bool = False) -> int:
 
 async def serve(settings: Settings, *, tell: Callable[[str], None]) -> None:
     """Run one node; `tell` is told where it listens, once it does."""
-    stopped = asyncio.Event()
+    stopped, hurry = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, _stop_signal(stopped))
+        asyncio.get_running_loop().add_signal_handler(number, _stop_signal(stopped, hurry))
     listening = _listen(settings.host, settings.port)  # first: nothing else should start where the port is taken
     try:
-        node = _build(settings, listening)
+        node = _build(settings, listening, hurry)
         group = ServiceGroup(node.services, start_within=60.0, stop_within=settings.stop_secs + 10.0)
         await group.start()
         try:
@@ -73,6 +81,7 @@ async def serve(settings: Settings, *, tell: Callable[[str], None]) -> None:
             await stopped.wait()
             log.info("server stops", within_s=settings.stop_secs)
         finally:
+            node.readiness.stopping = True  # it still answers, and balancers send nobody new
             await group.stop()
     finally:
         listening.close()
@@ -84,9 +93,27 @@ class _Node:
 
     url: str
     services: Sequence[tuple[str, Service]]
+    readiness: Readiness
 
 
-def _build(settings: Settings, listening: socket.socket) -> _Node:
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What the parts of a node stand on."""
+
+    settings: Settings
+    store: SqlStore
+    rings: LocalSignal
+    clock: Clock
+    keys: CallbackKeys
+    public_url: str
+    node: str
+    """Its name."""
+    meters: Meters
+    hurry: asyncio.Event
+    """Set when a stopping node must not wait for live calls any more."""
+
+
+def _build(settings: Settings, listening: socket.socket, hurry: asyncio.Event) -> _Node:
     clock = SystemClock()
     secret = own_secret(settings)
     url = _url_of(settings.host, listening)
@@ -100,7 +127,10 @@ def _build(settings: Settings, listening: socket.socket) -> _Node:
     rings = open_signal(settings.database, clock)
     keys = CallbackKeys(secret.encode())
     named = settings.node_name(listening.getsockname()[1])
-    below, above, intake = _dialling(settings, store, rings, clock, keys, public_url, named)
+    meters = PrometheusMeters(PROVIDERS) if settings.metrics == "on" else None
+    ground = _Ground(settings, store, rings, clock, keys, public_url, named, meters or UNMETERED, hurry)
+    dialling = _dialling(ground)
+    readiness = Readiness(store, dialling.tenure, dialling.phones)
     reader = Reader()
     context = Context(
         desk=Desk(store, rings, clock, Twins(store, clock)),
@@ -110,35 +140,73 @@ def _build(settings: Settings, listening: socket.socket) -> _Node:
         replay_secs=settings.replay_secs,
     )
     callbacks = {name: spec.read_callback for name, spec in PROVIDERS.items()}
-    inbox = Inbox(callbacks, keys, intake.take, public_url)
+    inbox = Inbox(callbacks, keys, dialling.intake.take, public_url, ground.meters)
+    routes = [inbox.route(), readiness_route(readiness)]
+    if meters is not None:
+        routes.append(_metered(ground, dialling, meters))
     dialects = settings.role is not Role.DIALER
-    web = Edge(application(context, before=[inbox.route()], dialects=dialects))
+    web = Edge(application(context, before=routes, dialects=dialects))
     services: list[tuple[str, Service]] = [("store", store), ("keys", _Keys(settings.api_key, store, clock))]
     services += [("signal", rings), ("reader", reader)] if dialects else [("signal", rings)]
-    return _Node(url, [*services, *below, ("http", Http(web, listening)), *above])
+    return _Node(url, [*services, *dialling.below, ("http", Http(web, listening)), *dialling.above], readiness)
+
+
+def _metered(ground: _Ground, dialling: "_Dialling", meters: PrometheusMeters) -> Route:
+    """Let the parts be read off; the route that tells."""
+    ground.store.metered(meters)
+    lag = None if dialling.dialler is None else dialling.dialler.dispatcher.lag
+    meters.registry.register(
+        NodeCollector(writer=ground.store.writer, clock=ground.clock, lag=lag, phones=dialling.phones)
+    )
+    return metrics_route(meters, ground.store, dialling.tenure)
 
 
 _Services = list[tuple[str, Service]]
 
 
-def _dialling(
-    settings: Settings, store: Store, rings: LocalSignal, clock: Clock, keys: CallbackKeys, public_url: str, node: str
-) -> tuple[_Services, _Services, Intake]:
-    """What starts before HTTP and what after it, and where reports arrive. A node that only serves dials nobody."""
+@dataclass(frozen=True, slots=True)
+class _Dialling:
+    """What a node does with phones."""
+
+    below: _Services
+    """Started before HTTP."""
+    above: _Services
+    """Started after it."""
+    intake: Intake
+    """Where reports arrive."""
+    dialler: Dialler | None = None
+    """None on a node that only serves."""
+    phones: Phones | None = None
+
+    @property
+    def tenure(self) -> Tenure | None:
+        """The node's right to dial."""
+        return None if self.dialler is None else self.dialler.tenure
+
+
+def _dialling(ground: _Ground) -> _Dialling:
+    settings, store, clock = ground.settings, ground.store, ground.clock
     if settings.role is Role.API:
         bare = Intake(
-            store, rings, clock=clock, checks=Alarm(clock), give_up=lambda _batch: None, over=lambda _call: None
+            store,
+            ground.rings,
+            clock=clock,
+            checks=Alarm(clock),
+            give_up=lambda _batch: None,
+            over=lambda _call: None,
+            meters=ground.meters,
         )
-        return [("intake", bare)], [], bare
+        return _Dialling([("intake", bare)], [], bare)
     phones = Phones(clock)
     dialler = Dialler(
         store,
         phones.networks,
-        rings,
+        ground.rings,
         clock=clock,
-        keys=keys,
-        settings=_dialler_settings(settings, public_url, node),
+        keys=ground.keys,
+        settings=_dialler_settings(settings, ground.public_url, ground.node),
         over=phones.over,
+        meters=ground.meters,
     )
     carrier: _Services = []
     url = settings.carrier_url
@@ -149,10 +217,15 @@ def _dialling(
         carrier = [("network in a box", child)]
     lines = _Lines(phones, settings, dialler, lambda: url or (child.url if child else ""))
     *first, last = dialler.above_the_lines
-    drain = Drain(phones, within_secs=settings.stop_secs)
+
+    async def left() -> int | None:
+        calls = await under_way(store, dialler.tenure)
+        return None if calls is None else sum(calls.values())
+
+    drain = Drain(phones, clock=clock, within_secs=settings.stop_secs, hurry=ground.hurry, left=left)
     # the dispatcher stops first; then calls that are up may end while everything that ends them still runs
     above = [("call workers", lines), *first, ("drain", drain), last]
-    return [*carrier, *dialler.below_the_lines], above, dialler.intake
+    return _Dialling([*carrier, *dialler.below_the_lines], above, dialler.intake, dialler, phones)
 
 
 def _dialler_settings(settings: Settings, public_url: str, node: str) -> DiallerSettings:
@@ -285,14 +358,23 @@ def _spare_the_collector() -> None:
 # --- small things --------------------------------------------------------------------------------------------------
 
 
-def _stop_signal(stopped: asyncio.Event) -> Callable[[], None]:
-    """The first signal asks for an orderly stop, the third ends it here and now."""
-    times = 0
+def _stop_signal(stopped: asyncio.Event, hurry: asyncio.Event) -> Callable[[], None]:
+    """The first signal asks for an orderly stop, the second ends live calls at once, the third ends it here and now.
+
+    `timeout` and others send it to the process and to its group: what comes twice at once is one signal.
+    """
+    times, last = 0, -math.inf
 
     def heard() -> None:
-        nonlocal times
-        times += 1
+        nonlocal times, last
+        now = time.monotonic()
+        if now - last < SAME_SIGNAL_SECS:
+            return
+        times, last = times + 1, now
         stopped.set()
+        if times == 2:
+            log.warning("told twice: live calls are ended now")
+            hurry.set()
         if times >= 3:
             log.error("server ends at once: told three times")
             signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -164,6 +164,9 @@ class Settings:
     carrier_horizon_secs: float = _setting(
         _seconds(0.1, 600), "A call that it does not know this long after its deadline was never placed", default=5.0
     )
+    metrics: str = _setting(
+        _one_of(("on", "off")), "Whether /metrics answers, to anybody who reaches the port", default="on"
+    )
     log_style: str = _setting(_one_of(("console", "json")), "How log lines look", default="console")
     log_level: str = _setting(_one_of(("debug", "info", "warning", "error")), "From what on to log", default="info")
 

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from outdial.calls.callback_keys import CallbackKeys
 from outdial.domain.call import CallEvent
 from outdial.domain.errors import Unavailable
+from outdial.ports.meters import UNMETERED, Meters, Verdict
 from outdial.ports.provider import CallbackRefused, CallbackRequest
 from outdial.runtime.log import get_logger
 
@@ -35,6 +36,7 @@ class Inbox:
     take: Callable[[Sequence[CallEvent]], Awaitable[Sequence[object]]]
     """Commits reports (Intake.take): an answer for each call that is known."""
     public_url: str
+    meters: Meters = UNMETERED
 
     def route(self) -> Route:
         """The address."""
@@ -42,35 +44,44 @@ class Inbox:
 
     async def receive(self, request: Request) -> Response:
         """One report."""
+        name: str = request.path_params["provider"]
+        verdict, answer = await self._judge(request, name)
+        self.meters.callback(name if name in self.providers else "", verdict)
+        return answer
+
+    async def _judge(self, request: Request, provider: str) -> tuple[Verdict, Response]:
         params = request.path_params
         call_key: str = params["call_key"]
-        read = self.providers.get(params["provider"])
+        read = self.providers.get(provider)
         if read is None:
-            return _answer(404, "unknown provider")
+            return Verdict.UNKNOWN_PROVIDER, _answer(404, "unknown provider")
         if not self.keys.knows(call_key, params["token"]):
-            return _answer(403, "wrong token")
-        body = await _body(request)
+            return Verdict.WRONG_TOKEN, _answer(403, "wrong token")
+        try:
+            body = await _body(request)
+        except ClientDisconnect:
+            return Verdict.CUT_OFF, _answer(400, "cut off")
         if body is None:
-            return _answer(413, "too large")
+            return Verdict.TOO_LARGE, _answer(413, "too large")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
         url = self.public_url + request.url.path
         try:
             events = read(CallbackRequest(call_key, headers, body, self.keys.secret(call_key), url))
         except CallbackRefused as refused:
-            log.warning("callback refused", call=call_key, provider=params["provider"], why=str(refused))
-            return _answer(403, "not from this network")
+            log.warning("callback refused", call=call_key, provider=provider, why=str(refused))
+            return Verdict.REFUSED, _answer(403, "not from this network")
         return await self._keep(call_key, events)
 
-    async def _keep(self, call_key: str, events: Sequence[CallEvent]) -> Response:
+    async def _keep(self, call_key: str, events: Sequence[CallEvent]) -> tuple[Verdict, Response]:
         if any(event.call_key != call_key for event in events):
-            return _answer(403, "another call")
+            return Verdict.OTHER_CALL, _answer(403, "another call")
         try:
             known = await self.take(events)
         except Unavailable:
-            return _answer(503, "come back", retry_after=1)
+            return Verdict.STORE_AWAY, _answer(503, "come back", retry_after=1)
         if events and not known:
-            return _answer(404, "unknown call")
-        return Response(b"{}", media_type="application/json")
+            return Verdict.UNKNOWN_CALL, _answer(404, "unknown call")
+        return Verdict.KEPT, Response(b"{}", media_type="application/json")
 
 
 def _answer(status: int, why: str, *, retry_after: int | None = None) -> Response:
@@ -79,15 +90,12 @@ def _answer(status: int, why: str, *, retry_after: int | None = None) -> Respons
 
 
 async def _body(request: Request) -> bytes | None:
-    """The whole body, None where it is too large."""
+    """The whole body, None where it is too large; ClientDisconnect."""
     parts: list[bytes] = []
     size = 0
-    try:
-        async for part in request.stream():
-            size += len(part)
-            if size > MOST_BYTES:
-                return None
-            parts.append(part)
-    except ClientDisconnect:
-        return None
+    async for part in request.stream():
+        size += len(part)
+        if size > MOST_BYTES:
+            return None
+        parts.append(part)
     return b"".join(parts)

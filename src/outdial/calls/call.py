@@ -205,18 +205,21 @@ class Calls:
             await self._intake.keep([unsent])
             return
         self._unsent.discard(order.call_key)
+        self._intake.meters.call_started(order.provider)
         must_be_over = self._clock.boottime() + SEND_SECS + order.ring_secs + order.talk_secs
         self.busy_until = max(self.busy_until, must_be_over)
         events = self._networks[order.provider].lines.start(order)
-        try:
-            async for event in events:
-                await self._intake.keep([event])
-        except Exception:
-            log.exception("lines failed", call=order.call_key)
-            doubt = CallEvent(order.call_key, EventKind.DOUBTFUL, self._clock.now(), reason="lines_failed")
-            await self._intake.keep([doubt])
-        finally:
-            await _close(events)
+        # the next report is not held up by the commit of this one: what comes together is settled together
+        async with asyncio.TaskGroup() as keeping:
+            try:
+                async for event in events:
+                    keeping.create_task(self._intake.keep([event]))
+            except Exception:
+                log.exception("lines failed", call=order.call_key)
+                doubt = CallEvent(order.call_key, EventKind.DOUBTFUL, self._clock.now(), reason="lines_failed")
+                keeping.create_task(self._intake.keep([doubt]))
+            finally:
+                await _close(events)
 
     async def _too_late(self, hand: Hand, order: CallOrder) -> str | None:
         """Why the order must not be sent after all, although it has GO; waits for its exact place at the gate."""

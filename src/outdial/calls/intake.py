@@ -8,6 +8,7 @@ from outdial.calls.alarm import Alarm
 from outdial.domain.attempt import AttemptState
 from outdial.domain.backoff import backoff
 from outdial.domain.call import CallEvent
+from outdial.ports.meters import UNMETERED, Meters
 from outdial.ports.signal import Signal, Topic
 from outdial.ports.store import Store, Taken
 from outdial.runtime.clock import Clock
@@ -34,6 +35,7 @@ class Intake:
         checks: Alarm,
         give_up: Callable[[int], None],
         over: Callable[[str], None],
+        meters: Meters = UNMETERED,
     ) -> None:
         """Make it; `give_up` is told the batch of a call that a cancel wants ended, `over` which call ended."""
         self._store = store
@@ -42,6 +44,8 @@ class Intake:
         self._checks = checks
         self._give_up = give_up
         self._over = over
+        self.meters = meters
+        """Calls are counted where their reports are kept."""
         self._freed = asyncio.Event()
         self._bell = Background("freed slots", self._ring, clock=clock)
 
@@ -81,6 +85,10 @@ class Intake:
             self._give_up(taken.batch_id)
         if taken.state in _OVER:
             self._over(taken.call_key)
+        if taken.changed and taken.outcome is not None:
+            self.meters.call_ended(taken.provider, taken.outcome)
+        if taken.was_unknown:
+            self.meters.truth_came_late(taken.provider)
 
     async def _ring(self) -> None:
         while True:

@@ -14,6 +14,7 @@ from outdial.calls.tenure import Tenure
 from outdial.dispatch.dispatcher import Dispatcher
 from outdial.dispatch.node import Node
 from outdial.dispatch.sweeper import HALTED_SECS, Sweeper
+from outdial.ports.meters import UNMETERED, Meters
 from outdial.ports.signal import Signal
 from outdial.ports.store import Store
 from outdial.runtime.clock import Clock
@@ -50,12 +51,13 @@ class Dialler:
         keys: CallbackKeys,
         settings: DiallerSettings,
         over: Callable[[str], None] | None = None,
+        meters: Meters = UNMETERED,
     ) -> None:
         """Put it together; `over` is told each call that ended (workers need not give it up any more)."""
         timeout = settings.node_timeout_secs
         poll = None if settings.alone else settings.poll_secs
         work, checks = Alarm(clock), Alarm(clock)
-        tenure = Tenure(clock, timeout_secs=timeout)
+        tenure = self.tenure = Tenure(clock, timeout_secs=timeout)
         self.intake = Intake(
             store,
             signal,
@@ -63,6 +65,7 @@ class Dialler:
             checks=checks,
             give_up=lambda _batch_id: self.hangups.soon(),
             over=over or _forget_nothing,
+            meters=meters,
         )
         self.calls = Calls(
             store, networks, self.intake, clock=clock, tenure=tenure, checks=checks, keys=keys, settings=settings.calls
@@ -89,7 +92,9 @@ class Dialler:
             reap_secs=None if settings.alone else timeout / 2,
         )
         self.sweeper = Sweeper(store, signal, clock=clock, halted_secs=settings.halted_secs)
-        self.dispatcher = Dispatcher(store, self.calls, signal, clock=clock, tenure=tenure, work=work, poll_secs=poll)
+        self.dispatcher = Dispatcher(
+            store, self.calls, signal, clock=clock, tenure=tenure, work=work, poll_secs=poll, meters=meters
+        )
 
     @property
     def below_the_lines(self) -> list[tuple[str, Service]]:

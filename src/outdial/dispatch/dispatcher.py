@@ -3,14 +3,16 @@
 import asyncio
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from outdial.calls.alarm import Alarm
 from outdial.calls.call import Calls
 from outdial.calls.prepare import Hand
 from outdial.calls.tenure import Tenure
+from outdial.dispatch.lag import Lag
 from outdial.domain.errors import Invalid
 from outdial.domain.window import CallingHours, open_at, opens_next, parse, zones_of
+from outdial.ports.meters import UNMETERED, Meters
 from outdial.ports.signal import Signal, Topic
 from outdial.ports.store import BatchRow, ClaimAnswer, ClaimWish, NodeLease, ReadyBatch, Store
 from outdial.runtime.clock import Clock
@@ -45,6 +47,8 @@ class _Look:
     """Unix seconds; infinite: nothing is known to come."""
     more: bool
     """There were more batches than one look takes."""
+    leaves_some: bool
+    """Somewhere more people wait than this turn asks for."""
 
 
 class Dispatcher:
@@ -60,6 +64,7 @@ class Dispatcher:
         tenure: Tenure,
         work: Alarm,
         poll_secs: float | None = None,
+        meters: Meters = UNMETERED,
     ) -> None:
         """Make it; `poll_secs`: how often to look without a signal, None where none gets lost (SQLite)."""
         self._store = store
@@ -74,14 +79,20 @@ class Dispatcher:
         self._stopping = False
         self._opens: dict[tuple[int, str], float] = {}
         """When a closed window class of a batch opens next, unix seconds."""
+        self._ahead: asyncio.Future[list[ReadyBatch]] | None = None
+        """The next turn's look at the batches, read while this turn's claim is under way: a claim checks everything."""
         self.turns = 0
+        self.lag = Lag()
+        self._meters = meters
+        self._asked_at: float | None = None
+        """Unix seconds of the first ring since the last turn began."""
         self._loop = Background("dispatcher", self._run, clock=clock, restart_at_most=5.0)
         self._ear = Background("work signal", self._hear, clock=clock)
 
     async def start(self) -> None:
         self._stopping = False
         self._calls.done = self._room_again
-        self._calls.given_back = self._work.ring
+        self._calls.given_back = self._wanted
         await self._ear.start()
         await self._loop.start()
 
@@ -91,40 +102,71 @@ class Dispatcher:
         self._work.ring()
         await self._ear.stop()
         await _within(STOP_SECS, self._loop)
+        self._look_anew()
         await self._calls.quiesce()
 
     async def _hear(self) -> None:
         async for _ in self._signal.listen(Topic.WORK):
-            self._work.ring()
+            self._wanted()
+
+    def _wanted(self) -> None:
+        if self._asked_at is None:
+            self._asked_at = self._clock.now()
+        self._work.ring()
 
     def _room_again(self) -> None:
         if self._full:
             self._full = False
-            self._work.ring()
+            self._wanted()
 
     async def _run(self) -> None:
         while not self._stopping:
             wake_at = await self.turn()
             if wake_at == AT_ONCE:
-                await self._clock.sleep(0)
+                if self._ahead is None:
+                    await self._clock.sleep(0)
                 continue
+            self._look_anew()
             if not math.isinf(wake_at):
                 self._work.at(max(wake_at, self._clock.now() + GAP_SECS))
             await self._work.wait(at_most=self._poll_secs or IDLE_SECS)
 
+    def _look_anew(self) -> None:
+        """What was read ahead would be old by the next turn."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.cancel()
+
     async def turn(self) -> float:
         """Claim once for everybody whose turn it is; when to look again (unix seconds)."""
         self.turns += 1
+        self.lag.begin(self._clock.now())
+        try:
+            return await self._turn()
+        finally:
+            self.lag.end()
+
+    async def _turn(self) -> float:
         lease = self._tenure.lease
         if lease is None or not self._tenure.holds(lease):
             return math.inf  # the node rings when it is registered again
         now = self._clock.now()
-        ready = await self._store.ready_batches(now=now, limit=BATCHES_A_TURN)
+        asked_at, self._asked_at = self._asked_at, None
+        ahead, self._ahead = self._ahead, None
+        ready = await (ahead or self._store.ready_batches(now=now, limit=BATCHES_A_TURN))
         look = self._look(ready, now)
+        wishes = {wish.batch_id: wish for wish in look.wishes}
+        self.lag.look(ready, wishes, asked_at=now if asked_at is None else asked_at)
         wake_at = look.wake_at
+        answers: Sequence[ClaimAnswer] = ()
         if look.wishes:
+            if look.leaves_some and not look.more:
+                self._ahead = asyncio.ensure_future(self._store.ready_batches(now=now, limit=BATCHES_A_TURN))
             answers = await self._store.claim(lease, look.wishes, now=self._clock.now())
             reach("after_claim")
+        if (waited := self.lag.claimed(answers, now=self._clock.now())) is not None:
+            self._meters.dispatch_waited(waited)
+        if answers:
             wake_at = min(wake_at, self._hand_over(lease, look, answers))
         if self._poll_secs is None and wake_at != AT_ONCE:
             wake_at = min(wake_at, await self._next_event(now))
@@ -141,7 +183,7 @@ class Dispatcher:
     # --- who may be claimed
 
     def _look(self, ready: Sequence[ReadyBatch], now: float) -> _Look:
-        look = _Look([], {}, {}, math.inf, len(ready) >= BATCHES_A_TURN)
+        look = _Look([], {}, {}, math.inf, more=len(ready) >= BATCHES_A_TURN, leaves_some=False)
         wakes = [math.inf]
         shares = _Shares(self._calls.room, sharers=len(ready))
         self._full = False
@@ -159,7 +201,8 @@ class Dispatcher:
             look.wishes.append(ClaimWish(one.batch.id, want, open_classes))
             look.ready[one.batch.id] = one
             look.hours[one.batch.id] = hours
-        return _Look(look.wishes, look.ready, look.hours, min(wakes), look.more)
+        leaves_some = any(look.ready[wish.batch_id].batch.counters.waiting > wish.want for wish in look.wishes)
+        return replace(look, wake_at=min(wakes), leaves_some=leaves_some)
 
     def _open_classes(
         self, one: ReadyBatch, hours: CallingHours | None, now: float, wakes: list[float]

@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, TypeAlias
@@ -114,6 +115,8 @@ class GroupCommitter:
         patience_secs: float = PATIENCE_SECS,
     ) -> None:
         self.stats = Stats()
+        self.answered: Callable[[Lane, float], None] = _nobody
+        """Told of each request, from the thread, how many seconds it took from asking to the answer."""
         self._engine = engine
         self._name = name
         self._collect_secs = collect_secs
@@ -353,8 +356,9 @@ class GroupCommitter:
         """Give the answers to their event loops, one call for each loop."""
         now = time.monotonic()
         for job in jobs:
-            lane = job.kind.lane
-            self.stats.longest_wait[lane] = max(self.stats.longest_wait[lane], now - job.asked_at)
+            lane, took = job.kind.lane, now - job.asked_at
+            self.stats.longest_wait[lane] = max(self.stats.longest_wait[lane], took)
+            self.answered(lane, took)
         by_loop: dict[asyncio.AbstractEventLoop, list[Job]] = {}
         for job in jobs:
             by_loop.setdefault(job.loop, []).append(job)
@@ -398,6 +402,10 @@ def _fail(jobs: list[Job], why: str, error: Exception) -> list[Job]:
         unavailable.__cause__ = error
         job.fail(unavailable)
     return []
+
+
+def _nobody(_lane: Lane, _seconds: float) -> None:
+    """Nobody listens."""
 
 
 def _words(error: BaseException) -> str:

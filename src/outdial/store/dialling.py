@@ -273,6 +273,7 @@ class _ClaimTurn:
             window_class=row.window_class,
             setbacks=row.setbacks,
             attempts_before=row.attempts,
+            due_at=seconds(row.due_at),
         )
         person.status = next_recipient_status(person.status, RecipientEvent.CLAIMED)
         person.attempt_key = call_key

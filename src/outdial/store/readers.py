@@ -30,6 +30,8 @@ class Readers:
         self._threads = threads
         self._idle: queue.SimpleQueue[ReadSession] = queue.SimpleQueue()
         self._pool: ThreadPoolExecutor | None = None
+        self.answered: Callable[[float], None] = _nobody
+        """Told, from any thread, how many seconds a read took once it had a thread."""
 
     def start(self) -> None:
         """Begin; a second call does nothing."""
@@ -51,7 +53,8 @@ class Readers:
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._read, function)
 
     def _read(self, function: Callable[[Reads], T]) -> T:
-        until, pause = time.monotonic() + self._patience_secs, 0.05
+        began, pause = time.monotonic(), 0.05
+        until = began + self._patience_secs
         while True:
             session = self._take()
             fresh = session is None
@@ -73,6 +76,7 @@ class Readers:
                     pause = min(pause * 2, 1.0)
             else:
                 self._put_back(session, usable=True)
+                self.answered(time.monotonic() - began)
                 return answer
 
     def _put_back(self, session: ReadSession, *, usable: bool) -> None:
@@ -86,3 +90,7 @@ class Readers:
             return self._idle.get_nowait()
         except queue.Empty:
             return None
+
+
+def _nobody(_seconds: float) -> None:
+    """Nobody listens."""

@@ -43,6 +43,7 @@ class _Fate:
     changed: bool = False
     freed: bool = False
     doubtful: bool = False
+    was_unknown: bool = False
     news: list[CallEvent] = field(default_factory=list)
 
 
@@ -107,6 +108,7 @@ class Take(Kind[Taking, list[Taken]]):
         attempt = case.attempt
         attempt.heard_at = ledger.now
         fate.changed = after.state is not before.state
+        fate.was_unknown = fate.changed and before.state is AttemptState.UNKNOWN
         fate.doubtful = after.doubtful
         _note(attempt, after)
         attempt.check_at = self._check_at(attempt, after, ledger.now)
@@ -209,6 +211,9 @@ class Take(Kind[Taking, list[Taken]]):
             doubtful=fate.doubtful,
             finished_batch=attempt.batch_id in over,
             give_up=attempt.state in UNDER_WAY and attempt.give_up >= wanted,
+            provider=attempt.provider,
+            outcome=Outcome(attempt.outcome) if attempt.state in SETTLED and attempt.outcome else None,
+            was_unknown=fate.was_unknown,
         )
 
 

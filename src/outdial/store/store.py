@@ -21,12 +21,15 @@ from outdial.store.settling import Settling
 from outdial.store.sqlite.engine import SqliteEngine
 from outdial.store.submitting import Submitting
 from outdial.store.suppression import Suppression
+from outdial.store.watching import Watching
 from outdial.store.workspaces import Workspaces
 
 DEFAULT_LIMITS = ClaimLimits(workspace_concurrency=100)
 
 
-class SqlStore(Dialling, Settling, Deciding, Submitting, Reading, Nodes, Workspaces, Agents, Numbers, Suppression):
+class SqlStore(
+    Dialling, Settling, Deciding, Submitting, Reading, Nodes, Workspaces, Agents, Numbers, Suppression, Watching
+):
     """The port `Store` over SQL; each base holds the methods for one part of it."""
 
     serving = True
