@@ -13,14 +13,16 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
-from typing import assert_never, cast
+from pathlib import Path
+from typing import Any, assert_never, cast
 
 from outdial.app import wire
 from outdial.domain.call import CallEvent, EventKind
 from outdial.ports.lines import CallOrder, Lines, LookUpFailed
 from outdial.ports.provider import ProviderSpec
+from outdial.ports.voice import CarriesAudio
 from outdial.runtime.clock import Clock, SystemClock
 from outdial.runtime.log import configure, get_logger
 
@@ -279,6 +281,7 @@ async def serve(stdin: int, stdout: int) -> int:
     try:
         spec = spec_of(first)
         lines = spec.make(first.settings)
+        await _open(lines, first.settings)
     except Exception as error:
         # whatever it is, the server must be able to tell people why nothing can be dialled
         log.exception("lines could not be made", provider=first.provider)
@@ -317,6 +320,19 @@ async def _until_over(worker: Worker, gone: asyncio.Event, out: _Out) -> None:
     finally:
         for end in ends:
             end.cancel()
+
+
+async def _open(lines: Lines, settings: Mapping[str, Any]) -> None:
+    """Lines with audio get somebody who talks; those that have something to start have an async `open`."""
+    if isinstance(lines, CarriesAudio):
+        from outdial.agent.greeting import FirstVoice
+        from outdial.agent.voice import Voice
+        from outdial.store.blobs import BlobFolder
+
+        folder = settings.get("recordings")
+        lines.talk_with(FirstVoice(Voice()), BlobFolder(Path(folder)) if folder else None)
+    if (opening := getattr(lines, "open", None)) is not None:
+        await opening()
 
 
 async def _close(lines: Lines) -> None:

@@ -1,0 +1,431 @@
+"""The SIP stack of this process: the only file that knows baresip-python, and the cures of what ails it.
+
+- Its `dial` loses events: they may be dispatched before its caller runs again. Here a call is claimed at the very
+  moment in which the stack's answer to the order is dispatched, before anything that follows it; and handles, which the
+  stack uses again, always mean the call that was claimed last.
+- Inbound calls are refused on the SIP thread with 486: the native half of `drain` does that, and leaves our own alone.
+- The SIP thread stands still for some 35 ms whenever an answered call is torn down. An order is handed to it only when
+  it has just answered a ping, so that it does not wait there beyond its deadline.
+- What the events don't tell (100 Trying, Retry-After, when the INVITE left) is read from its message trace.
+- Once its thread has died nothing works in this process any more: it ends, and the pool starts another.
+"""
+
+import asyncio
+import audioop
+import contextlib
+import json
+import logging
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from baresip._native import ffi, lib
+from baresip.config import Account
+from baresip.config import Config as NativeConfig
+from baresip.errors import BaresipError, CommandTimeout
+from baresip.events import Event, StackEvent
+from baresip.runtime import Runtime
+from baresip.ua import UserAgent
+
+from outdial.media.resample import Resampler
+from outdial.runtime.log import get_logger
+from outdial.telephony.sip.config import Config, Trunk
+
+EXIT_CODE = 70
+CODECS = {"PCMU/8000": "pcmu", "PCMA/8000": "pcma", "G722/8000": "g722/16000/1", "opus/48000": "opus/48000/2"}
+MEDIA_ENCRYPTION = {"disabled": "", "allowed": "srtp", "required": "srtp-mand"}
+LEG_RATES = (8_000, 16_000)
+"""What legs run at; everything else is brought to the higher one."""
+KEY_SECS = 0.1
+"""How long a key that we press is held."""
+KEY_GAP_SECS = 0.12
+ANSWER_SECS = 5.0
+"""How long the SIP thread may take to act on an order."""
+TRACED_SECS = 0.02
+"""How long the message trace may lag behind an event."""
+
+log = get_logger()
+
+
+class NotSent(Exception):
+    """The stack refused the order before any message left."""
+
+
+class InDoubt(Exception):
+    """The stack did not answer: whether it sends is not known."""
+
+
+@dataclass(slots=True)
+class Traced:
+    """What the messages of one call said."""
+
+    invite_left: bool = False
+    heard: bool = False
+    rang: bool = False
+    retry_after: float | None = None
+    on_heard: Callable[[], None] = lambda: None
+    """Called when the first answer came."""
+
+
+@dataclass(slots=True, eq=False)
+class StackCall:
+    """One call of the stack."""
+
+    handle: int
+    call_id: str
+    on_event: Callable[[StackEvent], None]
+    traced: Traced
+    closed: bool = False
+
+
+@dataclass
+class Stack:
+    """One stack a process, for as long as the process lives."""
+
+    config: Config
+    on_dead: Callable[[], None] = field(default=lambda: os._exit(EXIT_CODE))
+    _runtime: Runtime | None = None
+    _agents: dict[tuple[Trunk, str], UserAgent] = field(default_factory=dict)
+    _calls: dict[int, StackCall] = field(default_factory=dict)
+    """By handle; a handle that is used again means the newer call."""
+    _traces: dict[str, Traced] = field(default_factory=dict)
+    """By SIP Call-ID, while a call is up."""
+    _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _outgoing: str = ""
+    """The Call-ID of the order that the SIP thread is at."""
+    _asides: set[asyncio.Task[None]] = field(default_factory=set)
+    refused_inbound: int = 0
+
+    async def start(self) -> Runtime:
+        """The running stack; started by the first who needs it."""
+        async with self._starting:
+            if self._runtime is None:
+                runtime = Runtime(command_timeout=ANSWER_SECS)
+                _quiet_loggers(self._on_message)
+                await runtime.start(_native(self.config))
+                runtime.on_dead = self.on_dead  # type: ignore[assignment]  # it says None, and means "or None"
+                runtime.subscribe(self._on_event)
+                # natively only: its Python half would refuse our own calls too
+                await runtime.cmd(lib.BP_CMD_SET_DRAIN)
+                self._runtime = runtime
+            return self._runtime
+
+    async def close(self) -> None:
+        """End it; may be called twice."""
+        runtime, self._runtime = self._runtime, None
+        if runtime is not None:
+            with contextlib.suppress(BaresipError):
+                await runtime.close()
+
+    # --- calls
+
+    async def agent(self, trunk: Trunk, caller: str) -> UserAgent:
+        """The identity for calls over this trunk under this number; made once."""
+        runtime = await self.start()
+        key = (trunk, caller)
+        if key not in self._agents:
+            self._agents[key] = await UserAgent.create(runtime, _account(trunk, caller), transfer_policy="reject")
+        return self._agents[key]
+
+    async def ready(self) -> None:
+        """The SIP thread is free for an order just now."""
+        runtime = await self.start()
+        try:
+            await runtime.cmd(lib.BP_CMD_PING)
+        except CommandTimeout as error:
+            raise NotSent("the SIP thread does not answer") from error
+
+    def dial(
+        self,
+        agent: UserAgent,
+        uri: str,
+        headers: Mapping[str, str],
+        *,
+        claimed: Callable[[StackCall], None],
+        on_event: Callable[[StackEvent], None],
+    ) -> "asyncio.Future[StackCall]":
+        """Send the INVITE: it is on its way when this returns. `claimed` is told the call before any of its events.
+
+        The future raises NotSent or InDoubt.
+        """
+        runtime = self._runtime
+        if runtime is None:
+            raise NotSent("the stack is not running")
+        lines = [f"{agent.handle} 0 {uri}", *(f"{name}: {value}" for name, value in headers.items())]
+        dialled = _Dialled(self, claimed, on_event)
+        number = runtime._next_seq()  # noqa: SLF001 - pinned and tested: see the module's first words
+        runtime._pending[number] = dialled  # noqa: SLF001
+        error = lib.bp_cmd(lib.BP_CMD_UA_CONNECT, number, ffi.new("char[]", "\n".join(lines).encode()))
+        if error:
+            runtime._pending.pop(number, None)  # noqa: SLF001
+            raise NotSent(os.strerror(error))
+        asyncio.get_running_loop().call_later(ANSWER_SECS, dialled.expire)
+        return dialled.call
+
+    def claim(self, handle: int, on_event: Callable[[StackEvent], None]) -> StackCall:
+        """The call that the stack has just made is ours."""
+        call_id, self._outgoing = self._outgoing, ""
+        call = StackCall(handle, call_id, on_event, self._traces.setdefault(call_id, Traced()))
+        self._calls[handle] = call
+        return call
+
+    def abandon(self, call: StackCall) -> None:
+        """A call that nobody waits for any more is hung up."""
+        task = asyncio.create_task(self._quietly_hang_up(call))
+        self._asides.add(task)
+        task.add_done_callback(self._asides.discard)
+
+    async def _quietly_hang_up(self, call: StackCall) -> None:
+        with contextlib.suppress(BaresipError):
+            await self.hang_up(call)
+
+    async def hang_up(self, call: StackCall) -> None:
+        """CANCEL or BYE; one that is over is success."""
+        if not call.closed and self._runtime is not None:
+            await self._runtime.cmd(lib.BP_CMD_CALL_HANGUP, args=str(call.handle))
+
+    async def press(self, call: StackCall, digits: str) -> None:
+        """Press keys (RFC 4733)."""
+        for digit in digits:
+            for key, secs in ((digit, KEY_SECS), ("R", KEY_GAP_SECS)):
+                if call.closed or self._runtime is None:
+                    return
+                await self._runtime.cmd(lib.BP_CMD_CALL_SEND_DIGIT, args=f"{call.handle} {key}")
+                await asyncio.sleep(secs)
+
+    def audio(self, call: StackCall) -> "StackAudio":
+        """The audio of a call that is answered or has early media; raises NotSent while there is none."""
+        return StackAudio(call.handle)
+
+    # --- events, on the loop
+
+    def _on_event(self, event: StackEvent) -> None:
+        if event.event is Event.CALL_OUTGOING:
+            self._outgoing = event.call_id or ""
+            self._traces.setdefault(self._outgoing, Traced())
+            return
+        call = self._calls.get(event.call) if event.call else None
+        if call is None:
+            if event.event is Event.CALL_CLOSED and event.call_id:
+                self._traces.pop(event.call_id, None)
+                self.refused_inbound += 1
+            return
+        if event.event is Event.CALL_CLOSED:
+            call.closed = True
+            del self._calls[event.call]
+            asyncio.get_running_loop().call_later(1.0, self._traces.pop, call.call_id, None)
+        call.on_event(event)
+
+    def _on_message(self, message: "Message") -> None:
+        """A SIP message that was sent or came; from the log thread by way of the loop."""
+        traced = self._traces.get(message.call_id)
+        if traced is None:
+            return
+        if message.sent:
+            traced.invite_left = traced.invite_left or message.status is None
+        elif message.status is not None:
+            first, traced.heard = not traced.heard, True
+            traced.rang = traced.rang or message.status in {180, 183}
+            if message.retry_after is not None:
+                traced.retry_after = message.retry_after
+            if first:
+                traced.on_heard()
+
+
+class _Dialled(asyncio.Future[Any]):
+    """Stands among the stack's pending answers: told its answer in the order of events, it acts in that moment."""
+
+    def __init__(
+        self, stack: Stack, claimed: Callable[[StackCall], None], on_event: Callable[[StackEvent], None]
+    ) -> None:
+        super().__init__()
+        self._stack = stack
+        self._claimed = claimed
+        self._on_event = on_event
+        self.call: asyncio.Future[StackCall] = asyncio.get_running_loop().create_future()
+
+    def set_result(self, result: Any) -> None:  # noqa: ANN401 - the stack's
+        super().set_result(result)
+        event, payload = result
+        answer = json.loads(payload) if payload else {}
+        if event == lib.BP_EV_STALE_HANDLE or "handle" not in answer:
+            told = answer.get("error", "stale")
+            number = answer.get("errno")
+            self._tell(NotSent(os.strerror(number) if number else str(told)))
+        elif self.call.done():  # it was given up for lost, and is sent all the same
+            self._stack.abandon(self._stack.claim(answer["handle"], lambda _: None))
+        else:
+            call = self._stack.claim(answer["handle"], self._on_event)
+            self._claimed(call)
+            self.call.set_result(call)
+
+    def set_exception(self, exception: Any) -> None:  # noqa: ANN401 - the stack's
+        super().set_exception(exception)
+        self.exception()  # looked at
+        self._tell(InDoubt(str(exception)))
+
+    def expire(self) -> None:
+        """The stack did not answer in time; it may still."""
+        if not self.done():
+            self._tell(InDoubt("the SIP thread does not answer"))
+
+    def _tell(self, error: Exception) -> None:
+        if not self.call.done():
+            self.call.set_exception(error)
+
+
+def _native(config: Config) -> NativeConfig:
+    extra = ["sip_verify_server yes", "audio_telev_pt 101", "call_hold_other_calls no"]
+    if config.cafile:
+        extra.append(f"sip_cafile {config.cafile}")
+    else:
+        extra.append("sip_capath /etc/ssl/certs")
+    if config.rtp_ports:
+        extra.append(f"rtp_ports {config.rtp_ports}")
+    return NativeConfig(
+        net_interface=config.interface,
+        max_concurrent_calls=None,
+        rtp_timeout=config.media_lost_secs,
+        sip_trace=True,
+        extra_config_text="\n".join(extra) + "\n",
+    )
+
+
+def _account(trunk: Trunk, caller: str) -> Account:
+    encryption = MEDIA_ENCRYPTION[trunk.media_encryption]
+    if trunk.media_encryption == "allowed" and trunk.transport != "tls":
+        encryption = ""  # the keys would travel in clear: no use, and some trunks refuse the offer
+    return Account(
+        user=caller,
+        domain=trunk.domain,
+        password=trunk.password.reveal if trunk.password else "",
+        auth_user=trunk.username,
+        reg_interval=0,
+        transport=trunk.transport,
+        audio_codecs=tuple(CODECS[name] for name in trunk.codecs),
+        extra_params=(f"mediaenc={encryption}",) if encryption else (),
+    )
+
+
+# --- audio -----------------------------------------------------------------------------------------------------------
+
+
+class StackAudio:
+    """An `AudioLine` over the stack's buffers; whatever the codec, it is mono at one of LEG_RATES."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+        self._info = ffi.new("struct bp_audio_info *")
+        if lib.bp_audio_probe(handle, self._info) != 0 or not self._info.tx_ready:
+            raise NotSent("no audio on this call")
+        self._epoch = self._info.epoch
+        self._native_rate, self._channels = self._info.tx_srate, self._info.tx_ch
+        self.rate = self._native_rate if self._native_rate in LEG_RATES else LEG_RATES[-1]
+        self._in = Resampler(self._native_rate, self.rate)
+        self._out = Resampler(self.rate, self._native_rate)
+        self._scale = self._channels * self._native_rate // self.rate
+        self._buffer = ffi.new("uint8_t[]", 16_384)
+
+    def read(self, size: int) -> bytes:
+        if (epoch := self._current()) is None:
+            return b""
+        got = lib.bp_audio_read(self._handle, epoch, self._buffer, min(size * self._scale, 16_384))
+        if got <= 0:
+            return b""
+        pcm = bytes(ffi.buffer(self._buffer, got))
+        if self._channels == 2:
+            pcm = audioop.tomono(pcm, 2, 0.5, 0.5)
+        return self._in.feed(pcm)
+
+    def write(self, pcm: bytes) -> None:
+        if (epoch := self._current()) is None:
+            return
+        pcm = self._out.feed(pcm)
+        if self._channels == 2:
+            pcm = audioop.tostereo(pcm, 2, 1, 1)
+        if pcm:
+            lib.bp_audio_write(self._handle, epoch, ffi.from_buffer("uint8_t[]", pcm), len(pcm))
+
+    def queued(self) -> int:
+        return int(self._info.tx_fill) // self._scale if self._current() is not None else 0
+
+    def flush(self) -> None:
+        if (epoch := self._current()) is not None:
+            lib.bp_audio_flush_tx(self._handle, epoch)
+
+    def _current(self) -> int | None:
+        """The streams' number: a renegotiation in mid-call makes new ones. None without audio."""
+        if lib.bp_audio_probe(self._handle, self._info) != 0 or not self._info.tx_ready:
+            return None
+        if self._info.epoch != self._epoch:
+            self._epoch = self._info.epoch
+            self._native_rate, self._channels = self._info.tx_srate, self._info.tx_ch
+            self._in = Resampler(self._native_rate, self.rate)
+            self._out = Resampler(self.rate, self._native_rate)
+            self._scale = max(1, self._channels * self._native_rate // self.rate)
+        return int(self._epoch)
+
+
+# --- messages --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """The little that we want of a SIP message."""
+
+    sent: bool
+    call_id: str
+    status: int | None
+    """None: a request."""
+    retry_after: float | None
+
+
+_CALL_ID = re.compile(r"^(?:Call-ID|i)[ \t]*:[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)
+_STATUS_LINE = re.compile(r"^SIP/2\.0 ([1-6][0-9]{2})\b", re.MULTILINE)
+_RETRY_AFTER = re.compile(r"^Retry-After[ \t]*:[ \t]*([0-9]{1,9})", re.IGNORECASE | re.MULTILINE)
+_INVITE = re.compile(r"^(?:CSeq)[ \t]*:[ \t]*[0-9]+[ \t]+INVITE\b", re.IGNORECASE | re.MULTILINE)
+
+
+def read_message(text: str) -> Message | None:
+    """What the stack's trace says of a message about an INVITE; None for anything else."""
+    sent = text.startswith("TX")
+    call_id = _CALL_ID.search(text)
+    if call_id is None or not _INVITE.search(text):
+        return None
+    status, retry_after = _STATUS_LINE.search(text), _RETRY_AFTER.search(text)
+    return Message(sent, call_id[1], int(status[1]) if status else None, float(retry_after[1]) if retry_after else None)
+
+
+class _Tap(logging.Handler):
+    """Reads the message trace in the stack's log thread. Nothing of it is ever logged: it holds numbers and digests."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, tell: Callable[[Message], None]) -> None:
+        super().__init__()
+        self._loop = loop
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = read_message(record.getMessage())
+        if message is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._tell, message)
+
+
+class _NoAccounts(logging.Filter):
+    """Lines of the stack that quote an account would hold its password."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "auth_pass" not in record.getMessage()
+
+
+def _quiet_loggers(tell: Callable[[Message], None]) -> None:
+    trace = logging.getLogger("baresip.native.sip")
+    trace.propagate = False
+    trace.setLevel(logging.DEBUG)
+    trace.handlers = [_Tap(asyncio.get_running_loop(), tell)]
+    for name in ("baresip.native", "baresip.runtime", "baresip.call"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.WARNING)
+        logger.filters = [_NoAccounts()]
