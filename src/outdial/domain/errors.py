@@ -8,6 +8,7 @@ OutdialError
 │   ├── Invalid            400: a value is wrong, with the parameter's name
 │   │   └── ImpossibleNumber   not a phone number that can be dialled (domain/number.py)
 │   ├── InUse              400: an open batch still needs the thing
+│   ├── StillGoing         400: the call is not over
 │   └── Unprocessable      422: the request does not have the published shape
 ├── OverLimit              more was taken from a limit than it has room for
 ├── Unavailable            503: we can't know or do it now; says after how many seconds to come back
@@ -90,6 +91,15 @@ class InUse(Refused):
     def __init__(self, thing: str, public_id: str, *, by: str) -> None:
         super().__init__(
             f"{thing} {public_id!r} is used by {by}, which is not over; cancel it or wait for its end", code="in_use"
+        )
+
+
+class StillGoing(Refused):
+    """The conversation's call is not over."""
+
+    def __init__(self, public_id: str) -> None:
+        super().__init__(
+            f"conversation {public_id!r} is still going on; delete it when it is over", code="conversation_in_progress"
         )
 
 

@@ -4,7 +4,7 @@ Every method is one committed step: when it returns, its effect is durable; when
 times are float unix seconds (UTC); ids in here are the store's own integers, public ids are strings.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -80,6 +80,9 @@ class NumberRow:
     updated_at: float
     halted_reason: str = ""
     """Of its trunk; "" while it runs."""
+    agent_public_id: str | None = None
+    agent_name: str | None = None
+    """Of the agent that it is assigned to; only read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +297,7 @@ class NewRecipient:
     """The recipient's conversation_initiation_client_data as JSON text ("{}" if none)."""
     window_class: str = ""
     """Key of domain/window.py; "" = always open."""
+    whatsapp_user_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +337,7 @@ class RecipientRow:
     client_data: dict[str, Any]
     created_at: float
     updated_at: float
+    whatsapp_user_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,6 +374,78 @@ class ConversationRow:
     provider_call_id: str | None
     client_data: dict[str, Any]
     said: tuple[Utterance, ...]
+    branch_id: str | None = None
+    environment: str | None = None
+    timezone: str | None = None
+    """The three of its batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationScope:
+    """Where conversations are looked for; every part of it is found by an index."""
+
+    agent_id: str | None = None
+    batch_id: str | None = None
+    """Public ids; NotFound where the workspace never had them."""
+    from_at: float | None = None
+    until_at: float | None = None
+    """Unix seconds of the start: from the first, before the second."""
+    newest_first: bool = True
+
+
+ConversationPlace = tuple[float, str]
+"""Of a conversation in the order of a list: when it started (unix seconds), and its call_key."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationPage:
+    """A stretch of conversations."""
+
+    rows: tuple[ConversationRow, ...]
+    after: ConversationPlace | None
+    """Pass back as `after`; None at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentUse:
+    """An agent and how much it is used."""
+
+    agent: AgentRow
+    last_call_at: float | None
+    """Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentWish:
+    """Which agents, in which order; a list of agents is short enough to be sorted as it is asked for."""
+
+    search: str = ""
+    """Part of the name, in upper or lower case."""
+    tags: frozenset[str] = frozenset()
+    archived: bool | None = None
+    sort_by: str = "created_at"
+    """`created_at`, `name`, `call_count_7d`."""
+    ascending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRow:
+    """Whom to tell of events."""
+
+    id: int
+    workspace_id: int
+    public_id: str
+    name: str
+    url: str
+    secret: str
+    """What its messages are signed with, in clear."""
+    request_headers: dict[str, str]
+    """To be sent along; they may hold keys of the receiver."""
+    events: tuple[str, ...]
+    retry_enabled: bool
+    is_disabled: bool
+    is_auto_disabled: bool
+    created_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -547,6 +624,33 @@ class Store(Protocol):
         """One sent attempt; NotFound."""
         ...
 
+    async def conversations(
+        self,
+        workspace_id: int,
+        scope: ConversationScope,
+        *,
+        limit: int,
+        after: ConversationPlace | None = None,
+        fits: Callable[[ConversationRow], bool] | None = None,
+    ) -> ConversationPage:
+        """Those of the scope that fit, in order of their start.
+
+        Looks at no more than a few thousand: where few of them fit, a page may be short and still have more behind it.
+        """
+        ...
+
+    async def delete_conversation(self, workspace_id: int, call_key: str, *, now: float) -> None:
+        """Erase what was said and known. NotFound; StillGoing while the call is under way."""
+        ...
+
+    async def calls(self, call_keys: Sequence[str]) -> dict[str, ConversationRow]:
+        """Sent attempts by their keys, without what was said and known."""
+        ...
+
+    async def call_of_single(self, batch_id: int) -> ConversationRow | None:
+        """The latest sent attempt of a single call, without what was said and known; None if there is none."""
+        ...
+
     # workspace
     async def bootstrap_key(self, key_hash: bytes, *, now: float) -> None:
         """The first key of the settings: makes workspace `default` if there is none, and may administer."""
@@ -572,6 +676,22 @@ class Store(Protocol):
         """One agent; NotFound."""
         ...
 
+    async def agents_listed(
+        self, workspace_id: int, wish: AgentWish, *, limit: int, skip: int, now: float
+    ) -> list[AgentUse]:
+        """Those wished for, from the `skip`-th on."""
+        ...
+
+    async def change_agent(
+        self, workspace_id: int, public_id: str, change: Callable[[AgentRow], AgentRow], *, now: float
+    ) -> AgentRow:
+        """Replace an agent by what `change` makes of it, in one step; the next call is of the new one. NotFound."""
+        ...
+
+    async def delete_agent(self, workspace_id: int, public_id: str, *, now: float) -> None:
+        """Hide it; NotFound, InUse while an open batch needs it."""
+        ...
+
     async def create_number(self, workspace_id: int, number: NumberRow, *, now: float) -> NumberRow:
         """Keep a new phone number (its id is given here); secrets are encrypted at rest."""
         ...
@@ -582,6 +702,48 @@ class Store(Protocol):
 
     async def numbers(self, workspace_id: int) -> list[NumberRow]:
         """All phone numbers of the workspace, oldest first."""
+        ...
+
+    async def change_number(
+        self, workspace_id: int, public_id: str, change: Callable[[NumberRow], NumberRow], *, now: float
+    ) -> NumberRow:
+        """Replace a number by what `change` makes of it, in one step; changed settings lift a halt. NotFound."""
+        ...
+
+    async def delete_number(self, workspace_id: int, public_id: str, *, now: float) -> None:
+        """Hide it; NotFound, InUse while an open batch needs it."""
+        ...
+
+    async def workspace_settings(self, workspace_id: int) -> dict[str, Any]:
+        """What was set for the whole workspace."""
+        ...
+
+    async def change_workspace_settings(
+        self, workspace_id: int, change: Callable[[dict[str, Any]], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Replace them by what `change` makes of them, in one step."""
+        ...
+
+    async def create_webhook(self, webhook: WebhookRow, *, now: float) -> WebhookRow:
+        """Keep a new one (its id is given here); its secrets are encrypted at rest."""
+        ...
+
+    async def webhooks(self, workspace_id: int) -> list[WebhookRow]:
+        """All of the workspace, oldest first."""
+        ...
+
+    async def webhook(self, workspace_id: int, public_id: str) -> WebhookRow:
+        """One; NotFound."""
+        ...
+
+    async def change_webhook(
+        self, workspace_id: int, public_id: str, change: Callable[[WebhookRow], WebhookRow]
+    ) -> WebhookRow:
+        """Replace one by what `change` makes of it, in one step. NotFound."""
+        ...
+
+    async def delete_webhook(self, workspace_id: int, public_id: str) -> None:
+        """Remove it, also from the workspace's settings. NotFound."""
         ...
 
     async def number_by_id(self, number_id: int) -> NumberRow:

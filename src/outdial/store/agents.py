@@ -1,6 +1,6 @@
 """Agents as stored."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -8,9 +8,9 @@ import msgspec
 
 from outdial.domain.errors import InUse, NotFound
 from outdial.ports.signal import Topic
-from outdial.ports.store import AgentRow
+from outdial.ports.store import AgentRow, AgentUse, AgentWish
 from outdial.store.desk import Desk
-from outdial.store.instants import micros, seconds
+from outdial.store.instants import maybe_seconds, micros, seconds
 from outdial.store.op import Footprint, Reads, Row, Single, Tx
 
 
@@ -99,6 +99,30 @@ class UpdateAgent(Single[Writing, AgentRow]):
         return agent_row(row)
 
 
+@dataclass(frozen=True, slots=True)
+class Changing:
+    """An agent that is to become another."""
+
+    workspace_id: int
+    public_id: str
+    change: Callable[[AgentRow], AgentRow]
+    now: float
+
+
+class ChangeAgent(Single[Changing, AgentRow]):
+    """Read it under the lock of its bucket, and write what it becomes: two changes at once are both kept."""
+
+    name: ClassVar[str] = "change_agent"
+    order: ClassVar[int] = 75
+
+    def footprint(self, tx: Reads, requests: Sequence[Changing]) -> Footprint:
+        return _footprint(tx, [(request.workspace_id, request.public_id) for request in requests])
+
+    def one(self, tx: Tx, request: Changing) -> AgentRow:
+        before = agent_row(_known(tx, request.workspace_id, request.public_id))
+        return _UPDATE.one(tx, Writing(request.workspace_id, request.change(before), request.now))
+
+
 class DeleteAgent(Single[Naming, None]):
     """Out of sight; conversations and batches that are over still name it."""
 
@@ -127,7 +151,7 @@ def _footprint(tx: Reads, named: Sequence[tuple[int, str]]) -> Footprint:
     return Footprint(frozenset(bucket_of(row.id) for row in rows if row is not None))
 
 
-_CREATE, _UPDATE, _DELETE = CreateAgent(), UpdateAgent(), DeleteAgent()
+_CREATE, _UPDATE, _CHANGE, _DELETE = CreateAgent(), UpdateAgent(), ChangeAgent(), DeleteAgent()
 
 
 class Agents(Desk):
@@ -141,6 +165,12 @@ class Agents(Desk):
         """Replace the agent with this public id; NotFound."""
         return await self._ask(_UPDATE, Writing(workspace_id, agent, now))
 
+    async def change_agent(
+        self, workspace_id: int, public_id: str, change: Callable[[AgentRow], AgentRow], *, now: float
+    ) -> AgentRow:
+        """See ports.store.Store."""
+        return await self._ask(_CHANGE, Changing(workspace_id, public_id, change, now))
+
     async def delete_agent(self, workspace_id: int, public_id: str, *, now: float) -> None:
         """Hide it; NotFound, InUse while an open batch needs it."""
         await self._ask(_DELETE, Naming(workspace_id, public_id, now))
@@ -152,3 +182,51 @@ class Agents(Desk):
     async def agents(self, workspace_id: int) -> list[AgentRow]:
         """All of the workspace, oldest first."""
         return await self._read(lambda tx: [agent_row(row) for row in tx.rows("agents", workspace_id=workspace_id)])
+
+    async def agents_listed(
+        self, workspace_id: int, wish: AgentWish, *, limit: int, skip: int, now: float
+    ) -> list[AgentUse]:
+        """See ports.store.Store."""
+
+        def read(tx: Reads) -> list[AgentUse]:
+            cards = [card for card in tx.rows("agent_cards", workspace_id=workspace_id) if _wished(card, wish)]
+            calls: dict[int, int] = {}
+            if wish.sort_by == "call_count_7d":
+                since = micros(now - WEEK_SECS)
+                rows = tx.rows("agents_calls_since", workspace_id=workspace_id, since=since)
+                calls = {row.agent_id: row.n for row in rows}
+            cards.sort(key=lambda card: _rank(card, wish, calls), reverse=not wish.ascending)
+            return _used(tx, [card.id for card in cards[skip : skip + limit]])
+
+        return await self._read(read)
+
+
+WEEK_SECS = 7 * 86_400.0
+
+
+def _wished(card: Row, wish: AgentWish) -> bool:
+    if wish.search and wish.search.casefold() not in card.name.casefold():
+        return False
+    if wish.tags and not wish.tags <= set(msgspec.json.decode(card.tags)):
+        return False
+    if wish.archived is None:
+        return True
+    return bool(msgspec.json.decode(card.platform_settings).get("archived")) is wish.archived
+
+
+def _rank(card: Row, wish: AgentWish, calls: dict[int, int]) -> tuple[Any, int]:
+    match wish.sort_by:
+        case "name":
+            return card.name.casefold(), card.id
+        case "call_count_7d":
+            return calls.get(card.id, 0), card.id
+        case _:
+            return card.created_at, card.id
+
+
+def _used(tx: Reads, ids: list[int]) -> list[AgentUse]:
+    if not ids:
+        return []
+    rows = {row.id: agent_row(row) for row in tx.rows("agents_by_id", ids=ids)}
+    last = {row.id: row.at for row in tx.rows("agents_last_calls", ids=ids)}
+    return [AgentUse(rows[one], maybe_seconds(last.get(one))) for one in ids]

@@ -159,6 +159,8 @@ class Ledger:
                 "batch_id": attempt.batch_id,
                 "ord": attempt.ord,
                 "said": said,
+                "agent_id": attempt.agent_id,
+                "started_at": attempt.go_at or attempt.claimed_at,
             }
         )
 

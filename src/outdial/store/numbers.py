@@ -1,6 +1,6 @@
 """Phone numbers that we call from, as stored: their settings are sealed, their limits are buckets."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -32,6 +32,8 @@ def number_row(row: Row, vault: Vault) -> NumberRow:
         created_at=seconds(row.created_at),
         updated_at=seconds(row.updated_at),
         halted_reason=row.halted_reason,
+        agent_public_id=row.agent_public_id,
+        agent_name=row.agent_name,
     )
 
 
@@ -112,6 +114,33 @@ class UpdateNumber(Single[Writing, NumberRow]):
 
 
 @dataclass(frozen=True, slots=True)
+class Changing:
+    """A number that is to become another."""
+
+    workspace_id: int
+    public_id: str
+    change: Callable[[NumberRow], NumberRow]
+    vault: Vault
+    now: float
+
+
+class ChangeNumber(Single[Changing, NumberRow]):
+    """Read it under the lock of its buckets, and write what it becomes: two changes at once are both kept."""
+
+    name: ClassVar[str] = "change_number"
+    order: ClassVar[int] = 78
+
+    def footprint(self, tx: Reads, requests: Sequence[Changing]) -> Footprint:
+        return _footprint(tx, [(request.workspace_id, request.public_id) for request in requests])
+
+    def one(self, tx: Tx, request: Changing) -> NumberRow:
+        before = number_row(_known(tx, request.workspace_id, request.public_id), request.vault)
+        after = request.change(before)
+        sealed = request.vault.seal(after.settings, of=after.public_id)
+        return _UPDATE.one(tx, Writing(request.workspace_id, after, sealed, request.vault, request.now))
+
+
+@dataclass(frozen=True, slots=True)
 class Naming:
     """A number that is to go."""
 
@@ -148,7 +177,7 @@ def _footprint(tx: Reads, named: Sequence[tuple[int, str]]) -> Footprint:
     return Footprint(frozenset(key for row in rows if row is not None for key in (bucket_of(row.id), row.trunk)))
 
 
-_CREATE, _UPDATE, _DELETE = CreateNumber(), UpdateNumber(), DeleteNumber()
+_CREATE, _UPDATE, _CHANGE, _DELETE = CreateNumber(), UpdateNumber(), ChangeNumber(), DeleteNumber()
 
 
 class Numbers(Desk):
@@ -161,6 +190,12 @@ class Numbers(Desk):
     async def update_number(self, workspace_id: int, number: NumberRow, *, now: float) -> NumberRow:
         """Replace the number with this public id; NotFound."""
         return await self._ask(_UPDATE, self._sealed(workspace_id, number, now))
+
+    async def change_number(
+        self, workspace_id: int, public_id: str, change: Callable[[NumberRow], NumberRow], *, now: float
+    ) -> NumberRow:
+        """See ports.store.Store."""
+        return await self._ask(_CHANGE, Changing(workspace_id, public_id, change, self.vault, now))
 
     async def delete_number(self, workspace_id: int, public_id: str, *, now: float) -> None:
         """Hide it; NotFound, InUse while an open batch needs it."""

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from outdial.domain.attempt import AttemptState
-from outdial.domain.call import Utterance
 from outdial.domain.decision import Decision, Standing, as_decided
 from outdial.domain.errors import NotFound
 from outdial.domain.outcome import Outcome
@@ -13,13 +11,13 @@ from outdial.domain.recipient import RecipientStatus
 from outdial.ports.store import Answered, BatchRow, ConversationRow, ReadyBatch, RecipientPage, RecipientRow, RequestKey
 from outdial.runtime.ids import conversation_id
 from outdial.store import acts
+from outdial.store.conversations import conversation_row
 from outdial.store.deciding import find
 from outdial.store.decisions import undone_of
 from outdial.store.desk import Desk
 from outdial.store.instants import maybe_seconds, micros, seconds
 from outdial.store.op import Reads, Row
 from outdial.store.rows import batch_row
-from outdial.store.settling import ending_of
 
 SCAN_ROWS = 2_000
 """Recipients read at once while a filter is looked for."""
@@ -103,7 +101,7 @@ class Reading(Desk):
             row = tx.one("conversation_by_key", workspace_id=workspace_id, call_key=call_key)
             if row is None:
                 raise NotFound("conversation", conversation_id(call_key))
-            return _conversation(row)
+            return conversation_row(row, client_data=row.client_data, said=row.said)
 
         return await self._read(read)
 
@@ -151,29 +149,5 @@ def _recipient(row: Row, undone: Sequence[Decision]) -> RecipientRow:
         client_data=msgspec.json.decode(row.client_data) if row.client_data != "{}" else {},
         created_at=seconds(row.created_at),
         updated_at=seconds(row.updated_at),
-    )
-
-
-def _conversation(row: Row) -> ConversationRow:
-    return ConversationRow(
-        call_key=row.call_key,
-        workspace_id=row.workspace_id,
-        state=AttemptState(row.state),
-        agent_public_id=row.agent_public_id,
-        agent_name=row.agent_name,
-        number_public_id=row.number_public_id,
-        provider=row.provider,
-        caller=row.caller,
-        number=row.number,
-        batch_public_id=row.batch_public_id,
-        recipient_id=row.recipient_id,
-        round=row.round,
-        started_at=seconds(row.go_at),
-        ringing_at=maybe_seconds(row.ringing_at),
-        answered_at=maybe_seconds(row.answered_at),
-        ended_at=maybe_seconds(row.ended_at),
-        ending=ending_of(row.ending),
-        provider_call_id=row.provider_call_id,
-        client_data=msgspec.json.decode(row.client_data or "{}"),
-        said=tuple(msgspec.json.decode(row.said or "[]", type=list[Utterance])),
+        whatsapp_user_id=row.whatsapp_user_id,
     )

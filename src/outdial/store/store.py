@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 from outdial.domain.errors import BadSetting
 from outdial.ports.store import ClaimLimits
 from outdial.store.agents import Agents
+from outdial.store.conversations import Conversations
 from outdial.store.deciding import Deciding
 from outdial.store.dialling import Dialling
 from outdial.store.engine import Engine
@@ -22,13 +23,26 @@ from outdial.store.sqlite.engine import SqliteEngine
 from outdial.store.submitting import Submitting
 from outdial.store.suppression import Suppression
 from outdial.store.watching import Watching
+from outdial.store.webhooks import Webhooks
 from outdial.store.workspaces import Workspaces
 
 DEFAULT_LIMITS = ClaimLimits(workspace_concurrency=100)
 
 
 class SqlStore(
-    Dialling, Settling, Deciding, Submitting, Reading, Nodes, Workspaces, Agents, Numbers, Suppression, Watching
+    Dialling,
+    Settling,
+    Deciding,
+    Submitting,
+    Reading,
+    Nodes,
+    Conversations,
+    Webhooks,
+    Workspaces,
+    Agents,
+    Numbers,
+    Suppression,
+    Watching,
 ):
     """The port `Store` over SQL; each base holds the methods for one part of it."""
 

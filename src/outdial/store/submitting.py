@@ -117,6 +117,7 @@ class Stage(Kind[Staging, None]):
                     "due_at": due_at,
                     "created_at": now,
                     "updated_at": now,
+                    "whatsapp_user_id": person.whatsapp_user_id,
                 }
                 for ord_, person in numbered
             ],

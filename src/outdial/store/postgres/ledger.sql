@@ -46,13 +46,18 @@ where b.key = r.key;
 
 -- name: conversations_keep
 -- The recipient's data is copied: deleting a batch erases its recipients, conversations stay.
-insert into conversation (call_key, workspace_id, client_data, said)
-select r.call_key, r.workspace_id, coalesce(p.client_data, '{}'), r.said
+insert into conversation (call_key, workspace_id, client_data, said, agent_id, batch_id, started_at)
+select r.call_key, r.workspace_id, coalesce(p.client_data, '{}'), r.said, r.agent_id, r.batch_id, r.started_at
 from jsonb_to_recordset(:rows::jsonb)
-    as r (call_key text, workspace_id bigint, batch_id bigint, ord int, said text)
+    as r (
+        call_key text, workspace_id bigint, batch_id bigint, ord int, said text, agent_id bigint, started_at bigint
+    )
 left join recipient p on p.batch_id = r.batch_id and p.ord = r.ord
 on conflict (call_key) do update
-set said = case when excluded.said = '[]' then conversation.said else excluded.said end;
+set said = case
+    when excluded.said = '[]' or conversation.deleted_at is not null then conversation.said
+    else excluded.said
+end;
 
 -- name: outbox_put
 insert into outbox (workspace_id, topic, batch_id, call_key, at)

@@ -32,8 +32,9 @@ insert into batch_window (batch_id, window_class)
 select :batch_id::bigint, k.value::bigint from jsonb_array_elements_text(:classes::jsonb) k;
 
 -- name: recipients_stage
-copy recipient (batch_id, ord, recipient_id, number, window_class, client_data, due_at, created_at, updated_at)
-from stdin;
+copy recipient (
+    batch_id, ord, recipient_id, number, window_class, client_data, due_at, created_at, updated_at, whatsapp_user_id
+) from stdin;
 
 -- name: hopper_stage
 copy due (batch_id, generation, window_class, due_at, ord) from stdin;

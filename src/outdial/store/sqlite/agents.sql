@@ -31,6 +31,27 @@ select * from agent where workspace_id = :workspace_id and public_id = :public_i
 -- name: agents
 select * from agent where workspace_id = :workspace_id and deleted_at is null order by created_at, id;
 
+-- name: agent_cards
+-- What a list is searched and sorted by.
+select id, name, tags, platform_settings, created_at from agent
+where workspace_id = :workspace_id and deleted_at is null;
+
+-- name: agents_by_id
+select * from agent where id in (select k.value from json_each(:ids) k);
+
+-- name: agents_last_calls
+select k.value as id, (
+    select c.started_at from conversation c
+    where c.agent_id = k.value and c.deleted_at is null
+    order by c.started_at desc limit 1
+) as at
+from json_each(:ids) k;
+
+-- name: agents_calls_since
+select agent_id, count(*) as n from conversation
+where workspace_id = :workspace_id and deleted_at is null and started_at >= :since
+group by agent_id;
+
 -- name: agent_used_by
 -- A list that is still being written counts too.
 select public_id from batch

@@ -61,17 +61,21 @@ where b.key = r.key;
 
 -- name: conversations_keep
 -- The recipient's data is copied: deleting a batch erases its recipients, conversations stay.
-insert into conversation (call_key, workspace_id, client_data, said)
-select r.call_key, r.workspace_id, coalesce(p.client_data, '{}'), r.said
+insert into conversation (call_key, workspace_id, client_data, said, agent_id, batch_id, started_at)
+select r.call_key, r.workspace_id, coalesce(p.client_data, '{}'), r.said, r.agent_id, r.batch_id, r.started_at
 from (
     select value ->> 'call_key' as call_key, value ->> 'workspace_id' as workspace_id,
-        value ->> 'batch_id' as batch_id, value ->> 'ord' as ord, value ->> 'said' as said
+        value ->> 'batch_id' as batch_id, value ->> 'ord' as ord, value ->> 'said' as said,
+        value ->> 'agent_id' as agent_id, value ->> 'started_at' as started_at
     from json_each(:rows)
 ) as r
 left join recipient p on p.batch_id = r.batch_id and p.ord = r.ord
 where true
 on conflict (call_key) do update
-set said = case when excluded.said = '[]' then conversation.said else excluded.said end;
+set said = case
+    when excluded.said = '[]' or conversation.deleted_at is not null then conversation.said
+    else excluded.said
+end;
 
 -- name: outbox_put
 insert into outbox (workspace_id, topic, batch_id, call_key, at)

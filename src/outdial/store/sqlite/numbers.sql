@@ -22,26 +22,29 @@ update phone_number set deleted_at = :now, updated_at = max(:now, updated_at + 1
 
 -- name: number_by_id
 -- A deleted one too: calls under way need it.
-select n.*, coalesce(t.halted_reason, '') as halted_reason
+select n.*, coalesce(t.halted_reason, '') as halted_reason, g.public_id as agent_public_id, g.name as agent_name
 from phone_number n
 left join bucket t on t.key = n.trunk
+left join agent g on g.id = n.agent_id and g.deleted_at is null
 where n.id = :id;
 
 -- name: number_by_public_id
-select n.*, coalesce(t.halted_reason, '') as halted_reason
+select n.*, coalesce(t.halted_reason, '') as halted_reason, g.public_id as agent_public_id, g.name as agent_name
 from phone_number n
 left join bucket t on t.key = n.trunk
+left join agent g on g.id = n.agent_id and g.deleted_at is null
 where n.workspace_id = :workspace_id and n.public_id = :public_id and n.deleted_at is null;
 
 -- name: numbers
-select n.*, coalesce(t.halted_reason, '') as halted_reason
+select n.*, coalesce(t.halted_reason, '') as halted_reason, g.public_id as agent_public_id, g.name as agent_name
 from phone_number n
 left join bucket t on t.key = n.trunk
+left join agent g on g.id = n.agent_id and g.deleted_at is null
 where n.workspace_id = :workspace_id and n.deleted_at is null
 order by n.created_at, n.id;
 
 -- name: number_newest
-select n.*, '' as halted_reason from phone_number n where n.deleted_at is null order by n.id desc limit 1;
+select n.*, '' as halted_reason, null as agent_public_id, null as agent_name from phone_number n where n.deleted_at is null order by n.id desc limit 1;
 
 -- name: number_used_by
 -- A list that is still being written counts too.

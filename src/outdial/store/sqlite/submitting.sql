@@ -34,9 +34,11 @@ select :batch_id, k.value from json_each(:classes) k;
 
 -- name: recipients_stage
 insert into recipient
-    (batch_id, ord, recipient_id, number, window_class, client_data, due_at, created_at, updated_at)
-values
-    (:batch_id, :ord, :recipient_id, :number, :window_class, :client_data, :due_at, :created_at, :updated_at);
+    (batch_id, ord, recipient_id, number, window_class, client_data, due_at, created_at, updated_at, whatsapp_user_id)
+values (
+    :batch_id, :ord, :recipient_id, :number, :window_class, :client_data, :due_at, :created_at, :updated_at,
+    :whatsapp_user_id
+);
 
 -- name: hopper_stage
 insert into due (batch_id, generation, window_class, due_at, ord)

@@ -34,3 +34,13 @@ select key from bucket where key >= 'w:' and key < 'w;' and cap is not :cap;
 
 -- name: workspaces_limit
 update bucket set cap = :cap where key >= 'w:' and key < 'w;' and cap is not :cap;
+
+-- name: workspace_settings
+select settings from workspace where id = :id;
+
+-- name: workspace_settings_lock
+-- Two changes at once: the second sees the first.
+select settings from workspace where id = :id;
+
+-- name: workspace_settings_keep
+update workspace set settings = :settings where id = :id;
