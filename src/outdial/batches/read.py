@@ -33,7 +33,7 @@ class BatchPage:
 
 async def one(desk: Desk, workspace_id: int, batch_id: str) -> BatchRow:
     """One batch; NotFound."""
-    return await desk.store.batch(workspace_id, batch_id)
+    return await desk.store.batch(workspace_id, batch_id, now=desk.clock.now())
 
 
 async def listed(
@@ -42,7 +42,9 @@ async def listed(
     """The workspace's batches behind the cursor, at most `limit`."""
     limit = min(limit, LONGEST_LIST)
     before = None if cursor is None else _read_cursor(cursor)
-    rows = await desk.store.batches(workspace_id, limit=limit + 1, before=before, agent_public_id=agent_id)
+    rows = await desk.store.batches(
+        workspace_id, limit=limit + 1, before=before, agent_public_id=agent_id, now=desk.clock.now()
+    )
     shown = tuple(rows[:limit])
     return BatchPage(shown, _cursor(shown[-1]) if len(rows) > limit else None)
 

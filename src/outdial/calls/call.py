@@ -5,6 +5,7 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from outdial.calls.alarm import Alarm
 from outdial.calls.callback_keys import CallbackKeys
@@ -15,7 +16,7 @@ from outdial.calls.prepare import Hand, prepare
 from outdial.calls.tenure import Tenure
 from outdial.domain.backoff import backoff
 from outdial.domain.call import CallEvent, EventKind
-from outdial.domain.window import open_at
+from outdial.domain.window import open_through
 from outdial.ports.lines import CallOrder
 from outdial.ports.store import GoRequest, GoVerdict, Store
 from outdial.runtime.clock import Clock
@@ -191,11 +192,12 @@ class Calls:
             call_key=order.call_key,
             batch_id=hand.claimed.batch_id,
             generation=hand.claimed.generation,
-            window_open=open_at(hand.hours, hand.zones, self._clock.utc()),
+            window_open=open_through(hand.hours, hand.zones, self._clock.utc(), timedelta(seconds=SEND_SECS)),
             check_at=check_at,
             ring_secs=order.ring_secs,
             talk_secs=order.talk_secs,
             horizon_secs=traits.horizon_secs,
+            hours_version=None if hand.batch.calling_hours is not None else hand.batch.hours_version,
         )
 
     async def _send(self, hand: Hand, order: CallOrder) -> None:

@@ -13,6 +13,7 @@ from outdial.calls.network import Networks
 from outdial.calls.tenure import Tenure
 from outdial.dispatch.dispatcher import Dispatcher
 from outdial.dispatch.node import Node
+from outdial.dispatch.sorter import Sorter
 from outdial.dispatch.sweeper import HALTED_SECS, Sweeper
 from outdial.ports.meters import UNMETERED, Meters
 from outdial.ports.signal import Signal
@@ -92,9 +93,11 @@ class Dialler:
             reap_secs=None if settings.alone else timeout / 2,
         )
         self.sweeper = Sweeper(store, signal, clock=clock, halted_secs=settings.halted_secs)
+        self.sorter = Sorter(store, clock=clock, work=work)
         self.dispatcher = Dispatcher(
             store, self.calls, signal, clock=clock, tenure=tenure, work=work, poll_secs=poll, meters=meters
         )
+        self.dispatcher.sort = self.sorter.want
 
     @property
     def below_the_lines(self) -> list[tuple[str, Service]]:
@@ -109,6 +112,7 @@ class Dialler:
             ("checker", self.checker),
             ("hang-ups", self.hangups),
             ("sweeper", self.sweeper),
+            ("sorter", self.sorter),
             ("dispatcher", self.dispatcher),
         ]
 

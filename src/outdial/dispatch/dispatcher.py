@@ -4,14 +4,15 @@ import asyncio
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from outdial.calls.alarm import Alarm
-from outdial.calls.call import Calls
+from outdial.calls.call import SEND_SECS, Calls
 from outdial.calls.prepare import Hand
 from outdial.calls.tenure import Tenure
 from outdial.dispatch.lag import Lag
 from outdial.domain.errors import Invalid
-from outdial.domain.window import CallingHours, open_at, opens_next, parse, zones_of
+from outdial.domain.window import CallingHours, open_at, open_through, opens_next, parse, zones_of
 from outdial.ports.meters import UNMETERED, Meters
 from outdial.ports.signal import Signal, Topic
 from outdial.ports.store import BatchRow, ClaimAnswer, ClaimWish, NodeLease, ReadyBatch, Store
@@ -32,6 +33,8 @@ GAP_SECS = 0.01
 """The shortest sleep between two turns when the last one claimed less than it wished."""
 OVERDUE_SECS = 0.5
 STOP_SECS = 5.0
+CLOSING = timedelta(seconds=SEND_SECS + 1.0)
+"""Nobody is claimed so shortly before calling hours end: what has GO may be sent a send deadline later."""
 
 log = get_logger()
 
@@ -42,7 +45,6 @@ class _Look:
 
     wishes: list[ClaimWish]
     ready: dict[int, ReadyBatch]
-    hours: dict[int, CallingHours | None]
     wake_at: float
     """Unix seconds; infinite: nothing is known to come."""
     more: bool
@@ -77,8 +79,10 @@ class Dispatcher:
         self._full = False
         """The last turn could have claimed more, had there been room on this node."""
         self._stopping = False
-        self._opens: dict[tuple[int, str], float] = {}
-        """When a closed window class of a batch opens next, unix seconds."""
+        self.sort: Callable[[BatchRow], None] = _nobody
+        """Told of batches with people whose zones have to be looked up."""
+        self._opens: dict[tuple[CallingHours | None, str], float] = {}
+        """When a closed window class opens next by these hours, unix seconds."""
         self._ahead: asyncio.Future[list[ReadyBatch]] | None = None
         """The next turn's look at the batches, read while this turn's claim is under way: a claim checks everything."""
         self.turns = 0
@@ -183,7 +187,7 @@ class Dispatcher:
     # --- who may be claimed
 
     def _look(self, ready: Sequence[ReadyBatch], now: float) -> _Look:
-        look = _Look([], {}, {}, math.inf, more=len(ready) >= BATCHES_A_TURN, leaves_some=False)
+        look = _Look([], {}, math.inf, more=len(ready) >= BATCHES_A_TURN, leaves_some=False)
         wakes = [math.inf]
         shares = _Shares(self._calls.room, sharers=len(ready))
         self._full = False
@@ -192,6 +196,8 @@ class Dispatcher:
                 wakes.append(one.next_due)
                 continue
             hours = _hours(one.batch)
+            if one.unsorted and hours is not None and hours.zone is None:
+                self.sort(one.batch)
             open_classes = self._open_classes(one, hours, now, wakes)
             if not open_classes or one.batch.provider is None:
                 continue
@@ -200,7 +206,6 @@ class Dispatcher:
                 continue
             look.wishes.append(ClaimWish(one.batch.id, want, open_classes))
             look.ready[one.batch.id] = one
-            look.hours[one.batch.id] = hours
         leaves_some = any(look.ready[wish.batch_id].batch.counters.waiting > wish.want for wish in look.wishes)
         return replace(look, wake_at=min(wakes), leaves_some=leaves_some)
 
@@ -210,20 +215,22 @@ class Dispatcher:
         """The window classes that are open; when a closed one opens is added to `wakes`."""
         open_now = []
         for number, key in one.window_classes:
-            if open_at(hours, zones_of(key), self._clock.utc()):
+            if open_through(hours, zones_of(key), self._clock.utc(), CLOSING):
                 open_now.append(number)
             else:
-                wakes.append(self._opening(one.batch.id, hours, key, now))
+                wakes.append(self._opening(hours, key, now))
         return tuple(open_now)
 
-    def _opening(self, batch_id: int, hours: CallingHours | None, key: str, now: float) -> float:
-        opens_at = self._opens.get((batch_id, key), 0.0)
+    def _opening(self, hours: CallingHours | None, key: str, now: float) -> float:
+        opens_at = self._opens.get((hours, key), 0.0)
         if opens_at <= now:
-            opening = opens_next(hours, zones_of(key), self._clock.utc())
+            instant, zones = self._clock.utc(), zones_of(key)
+            after = instant + CLOSING if open_at(hours, zones, instant) else instant
+            opening = opens_next(hours, zones, after)
             opens_at = now + IDLE_SECS if opening is None else opening.timestamp()
             if len(self._opens) > 10_000:
                 self._opens.clear()
-            self._opens[batch_id, key] = opens_at
+            self._opens[hours, key] = opens_at
         return opens_at
 
     # --- what was claimed
@@ -250,7 +257,7 @@ class Dispatcher:
         if batch is None or agent is None or number is None:
             return 0
         keys = dict(look.ready[answer.batch_id].window_classes)
-        hours = look.hours[answer.batch_id]
+        hours = _hours(batch)  # as they were in the claim's transaction
         for claimed in answer.claimed:
             zones = zones_of(keys.get(claimed.window_class, ""))
             self._calls.begin(Hand(lease, claimed, batch, agent, number, hours, zones))
@@ -277,7 +284,7 @@ class _Shares:
 
 def _hours(batch: BatchRow) -> CallingHours | None:
     try:
-        return parse(batch.calling_hours)
+        return parse(batch.hours)
     except Invalid:
         # they were checked when they were set; a zone may have left the machine's time zone data since
         log.exception("calling hours can't be read: nobody is called", batch=batch.public_id)
@@ -285,6 +292,10 @@ def _hours(batch: BatchRow) -> CallingHours | None:
 
 
 _NEVER = CallingHours(())
+
+
+def _nobody(_batch: BatchRow) -> None:
+    """Nobody looks zones up yet."""
 
 
 async def _within(seconds: float, task: Background) -> None:

@@ -5,7 +5,7 @@ are the same open and close together: that set is their window class, named by a
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
@@ -81,6 +81,11 @@ def open_at(hours: CallingHours | None, zones: Iterable[str], instant: datetime)
         return True
     wall_clocks = _wall_clocks(hours, zones)
     return bool(wall_clocks) and all(_open(hours, zone, instant) for zone in wall_clocks)
+
+
+def open_through(hours: CallingHours | None, zones: Collection[str], instant: datetime, lasting: timedelta) -> bool:
+    """Whether it is open at this instant and still a while later: what is begun now may be sent a little later."""
+    return open_at(hours, zones, instant) and open_at(hours, zones, instant + lasting)
 
 
 def opens_next(hours: CallingHours | None, zones: Iterable[str], instant: datetime) -> datetime | None:

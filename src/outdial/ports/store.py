@@ -117,6 +117,17 @@ class BatchRow:
     generation: int
     last_decision: int
     last_served: float = 0.0
+    workspace_hours: dict[str, Any] | None = None
+    """Of its workspace: they count where the batch has no `calling_hours`."""
+    hours_version: int = 0
+    """Counts the changes of the workspace's hours."""
+    suppressed: int = 0
+    """Recipients that were not called because they are on the do-not-call list."""
+
+    @property
+    def hours(self) -> dict[str, Any] | None:
+        """The calling hours that count, as JSON."""
+        return self.workspace_hours if self.calling_hours is None else self.calling_hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +139,16 @@ class ReadyBatch:
     """(id, domain window class key) of its recipients."""
     next_due: float | None
     """Unix seconds of the earliest wait, None if nobody is in the hopper."""
+    unsorted: bool = False
+    """People wait in the class of no zones, although the hours that count may ask for each number's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unsorted:
+    """A waiting recipient whose zones nobody has asked for."""
+
+    ord: int
+    number: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +231,8 @@ class GoRequest:
     ring_secs: float
     talk_secs: float
     horizon_secs: float
+    hours_version: int | None = None
+    """Of the workspace's calling hours by which `window_open` was judged; None: they don't matter for this batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -449,6 +472,17 @@ class WebhookRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SuppressionRow:
+    """An entry of the do-not-call list."""
+
+    number: str
+    reason: str
+    source: str
+    """How it came here: `api`, `import`, `command`, …"""
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class KeyOwner:
     """Whose API key it is."""
 
@@ -541,6 +575,14 @@ class Store(Protocol):
         """Calls under way that a cancel asks to end."""
         ...
 
+    async def unsorted(self, batch_id: int, *, limit: int) -> list[Unsorted]:
+        """People who wait in the class of no zones, who is due first in front."""
+        ...
+
+    async def sort(self, batch_id: int, classes: Sequence[tuple[int, str]], *, now: float) -> None:
+        """Give these people (ord, window class key) their class, in the list and in the hopper."""
+        ...
+
     async def sweep(self, *, now: float) -> bool:
         """Carry out the next chunk of any undone decision, deletion or expiry; False when there is none."""
         ...
@@ -564,21 +606,30 @@ class Store(Protocol):
         ...
 
     async def seal(self, batch_id: int, request: RequestKey | None, *, now: float) -> Answered:
-        """Make a staged batch real; a twin's staged rows are dropped and the first answer is given."""
+        """Make a staged batch real; a twin's staged rows are dropped and the first answer is given.
+
+        Whoever was on the do-not-call list when staged has ended as suppressed, and the counters say so.
+        """
         ...
 
     async def replayed(self, request: RequestKey, *, now: float) -> Answered | None:
         """The answer that a twin of this request got, if it is still to be repeated; NotFound if deleted since."""
         ...
 
-    async def batch(self, workspace_id: int, public_id: str) -> BatchRow:
-        """One batch; NotFound."""
+    async def batch(self, workspace_id: int, public_id: str, *, now: float | None = None) -> BatchRow:
+        """One batch; NotFound. With `now` its `status_reason` also says why nobody is dialled at that time."""
         ...
 
     async def batches(
-        self, workspace_id: int, *, limit: int, before: tuple[float, int] | None, agent_public_id: str | None
+        self,
+        workspace_id: int,
+        *,
+        limit: int,
+        before: tuple[float, int] | None,
+        agent_public_id: str | None,
+        now: float | None = None,
     ) -> list[BatchRow]:
-        """Newest first; `before` is (created_at, id) of the last one seen."""
+        """Newest first; `before` is (created_at, id) of the last one seen; `now` as for `batch`."""
         ...
 
     async def recipients(
@@ -750,8 +801,32 @@ class Store(Protocol):
         """For look-ups of calls under way; NotFound."""
         ...
 
-    async def suppress(self, workspace_id: int, numbers: Sequence[str], *, reason: str, now: float) -> int:
+    async def calling_hours(self, workspace_id: int) -> dict[str, Any] | None:
+        """The workspace's calling hours, as JSON."""
+        ...
+
+    async def set_calling_hours(self, workspace_id: int, hours: dict[str, Any] | None, *, now: float) -> None:
+        """Change them; when it returns no GO that was judged by the old ones commits any more."""
+        ...
+
+    async def suppress(
+        self, workspace_id: int, numbers: Sequence[str], *, reason: str, now: float, source: str = "api"
+    ) -> int:
         """Put numbers on the do-not-call list; when it returns no GO for them commits any more. Counts the new ones."""
+        ...
+
+    async def suppress_each(
+        self, workspace_id: int, reasons: dict[str, str], *, now: float, source: str = "api"
+    ) -> int:
+        """As `suppress`, with a reason for each number."""
+        ...
+
+    async def suppressions(self, workspace_id: int, *, limit: int, after: str = "") -> list[SuppressionRow]:
+        """A stretch of the do-not-call list behind the number `after`, by number."""
+        ...
+
+    async def suppressions_of(self, workspace_id: int, numbers: Sequence[str]) -> list[SuppressionRow]:
+        """The entries of these numbers, by number."""
         ...
 
     async def unsuppress(self, workspace_id: int, numbers: Sequence[str]) -> int:

@@ -32,6 +32,8 @@ class Case:
     """Of the recipient's current attempt, if it has one."""
     suppressed: bool
     """Whether the number is on the do-not-call list."""
+    hours_version: int
+    """Of the workspace's calling hours."""
 
     @property
     def follows(self) -> bool:
@@ -113,6 +115,7 @@ def _case(row: Row, people: dict[tuple[int, int], RecipientRecord]) -> Case:
         paused=bool(row.c_paused),
         current_state=AttemptState(row.current_state) if row.current_state else None,
         suppressed=bool(row.suppressed),
+        hours_version=row.hours_version,
     )
 
 

@@ -29,6 +29,7 @@ from outdial.store.ledger import Ledger
 from outdial.store.op import Footprint, Kind, Lane, Reads, Row, Single, Tx
 from outdial.store.rows import batch_row
 from outdial.store.submitting import drop_abandoned
+from outdial.store.why import explained
 
 AT_ONCE = 2_000
 """Rows that a decision may change in its own transaction."""
@@ -46,6 +47,11 @@ def find(tx: Reads, workspace_id: int, public_id: str) -> Row:
     if row is None:
         raise NotFound("batch", public_id)
     return row
+
+
+def _told(tx: Reads, asked: "_Asked", now: int) -> BatchRow:
+    """The batch as it is now, for the answer."""
+    return explained(tx, [find(tx, asked.workspace_id, asked.public_id)], now)[0]
 
 
 class _Asked(Protocol):
@@ -165,7 +171,7 @@ class Retry(_Deciding[Retrying, Answered]):
         )
         _file(tx, batch, now, DecisionKind.RETRY, rows=people, round_=round_, outcomes=request.outcomes)
         tx.notify(Topic.WORK)
-        return Answered(batch_row(find(tx, request.workspace_id, request.public_id)), taken=people)
+        return Answered(_told(tx, request, now), taken=people)
 
 
 # --- cancel and delete ---------------------------------------------------------------------------------------------
@@ -197,7 +203,7 @@ class Cancel(_Deciding[Cancelling, Answered]):
         if batch.status not in batches.OPEN:
             return Answered(batch)
         taken = _withdraw_all(tx, batch, now, DecisionKind.CANCEL, hang_up=request.hang_up)
-        return Answered(batch_row(find(tx, request.workspace_id, request.public_id)), taken=taken)
+        return Answered(_told(tx, request, now), taken=taken)
 
 
 def _withdraw_all(tx: Tx, batch: BatchRow, now: int, kind: DecisionKind, *, hang_up: bool) -> int:
@@ -281,7 +287,7 @@ class Pause(_Deciding[Pausing, BatchRow]):
                 tx.notify(Topic.WORK)
             if bool(row.paused) is not request.paused:
                 tx.run("batch_touch", id=row.id, now=now)
-        return batch_row(find(tx, request.workspace_id, request.public_id))
+        return _told(tx, request, now)
 
 
 # --- row work ------------------------------------------------------------------------------------------------------

@@ -400,7 +400,12 @@ def _refusal(going: Going, case: Case) -> GoVerdict | None:
         return GoVerdict.PAUSED
     if case.suppressed:
         return GoVerdict.SUPPRESSED
-    return None if going.request.window_open else GoVerdict.WINDOW_CLOSED
+    return None if _in_hours(going.request, case) else GoVerdict.WINDOW_CLOSED
+
+
+def _in_hours(request: GoRequest, case: Case) -> bool:
+    """Whether it was open when GO was asked for, by hours that still count."""
+    return request.window_open and request.hours_version in {None, case.hours_version}
 
 
 def _owns(lease: NodeLease, attempt: AttemptRecord) -> bool:

@@ -10,7 +10,7 @@ from outdial.domain.outcome import Outcome
 from outdial.domain.recipient import RecipientStatus
 from outdial.ports.store import Answered, BatchRow, ConversationRow, ReadyBatch, RecipientPage, RecipientRow, RequestKey
 from outdial.runtime.ids import conversation_id
-from outdial.store import acts
+from outdial.store import acts, why
 from outdial.store.conversations import conversation_row
 from outdial.store.deciding import find
 from outdial.store.decisions import undone_of
@@ -34,7 +34,10 @@ class Reading(Desk):
             windows: dict[int, list[tuple[int, str]]] = {row.id: [] for row in rows}
             for window in tx.rows("windows_of", ids=sorted(windows)) if rows else ():
                 windows[window.batch_id].append((window.window_class, window.key or ""))
-            return [ReadyBatch(batch_row(row), tuple(windows[row.id]), maybe_seconds(row.next_due)) for row in rows]
+            return [
+                ReadyBatch(batch_row(row), tuple(windows[row.id]), maybe_seconds(row.next_due), bool(row.unsorted))
+                for row in rows
+            ]
 
         return await self._read(read)
 
@@ -50,12 +53,18 @@ class Reading(Desk):
         """See ports.store.Store."""
         return await self._read(lambda tx: acts.replay(tx, request, micros(now)))
 
-    async def batch(self, workspace_id: int, public_id: str) -> BatchRow:
+    async def batch(self, workspace_id: int, public_id: str, *, now: float | None = None) -> BatchRow:
         """See ports.store.Store."""
-        return await self._read(lambda tx: batch_row(find(tx, workspace_id, public_id)))
+        return await self._read(lambda tx: _told(tx, [find(tx, workspace_id, public_id)], now)[0])
 
     async def batches(
-        self, workspace_id: int, *, limit: int, before: tuple[float, int] | None, agent_public_id: str | None
+        self,
+        workspace_id: int,
+        *,
+        limit: int,
+        before: tuple[float, int] | None,
+        agent_public_id: str | None,
+        now: float | None = None,
     ) -> list[BatchRow]:
         """See ports.store.Store."""
         created_at, batch_id = (micros(before[0]), before[1]) if before else (None, None)
@@ -69,7 +78,7 @@ class Reading(Desk):
                 agent_public_id=agent_public_id,
                 limit=limit,
             )
-            return [batch_row(row) for row in rows]
+            return _told(tx, rows, now)
 
         return await self._read(read)
 
@@ -104,6 +113,10 @@ class Reading(Desk):
             return conversation_row(row, client_data=row.client_data, said=row.said)
 
         return await self._read(read)
+
+
+def _told(tx: Reads, rows: Sequence[Row], now: float | None) -> list[BatchRow]:
+    return [batch_row(row) for row in rows] if now is None else why.explained(tx, rows, micros(now))
 
 
 def _page(

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from outdial.domain.batch import BatchStatus, Counters
+from outdial.domain.holdup import PAUSED, halted
 from outdial.ports.store import AgentRow, BatchRow, NumberRow
 from outdial.store.instants import seconds
 from outdial.store.op import Reads, Row
@@ -47,6 +48,9 @@ def batch_row(row: Row) -> BatchRow:
         generation=row.generation,
         last_decision=row.last_decision,
         last_served=seconds(row.last_served),
+        workspace_hours=_json(row.workspace_hours),
+        hours_version=row.hours_version,
+        suppressed=row.suppressed,
     )
 
 
@@ -54,10 +58,7 @@ def _status_reason(row: Row) -> str:
     if row.status_reason:
         return str(row.status_reason)
     if row.status in {BatchStatus.PENDING, BatchStatus.IN_PROGRESS}:
-        if row.paused:
-            return "paused: nobody new is called until it is resumed"
-        if row.halted_reason:
-            return f"halted: the trunk refuses every call alike ({row.halted_reason}); mend its settings, then resume"
+        return PAUSED if row.paused else halted(row.halted_reason)
     return ""
 
 

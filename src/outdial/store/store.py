@@ -13,12 +13,14 @@ from outdial.store.conversations import Conversations
 from outdial.store.deciding import Deciding
 from outdial.store.dialling import Dialling
 from outdial.store.engine import Engine
+from outdial.store.hours import WorkspaceHours
 from outdial.store.nodes import Nodes
 from outdial.store.numbers import Numbers
 from outdial.store.postgres.engine import PostgresEngine
 from outdial.store.reading import Reading
 from outdial.store.secrets import Vault
 from outdial.store.settling import Settling
+from outdial.store.sorting import Sorters
 from outdial.store.sqlite.engine import SqliteEngine
 from outdial.store.submitting import Submitting
 from outdial.store.suppression import Suppression
@@ -34,11 +36,13 @@ class SqlStore(
     Settling,
     Deciding,
     Submitting,
+    Sorters,
     Reading,
     Nodes,
     Conversations,
     Webhooks,
     Workspaces,
+    WorkspaceHours,
     Agents,
     Numbers,
     Suppression,

@@ -11,7 +11,8 @@ from outdial.store import acts
 from outdial.store.desk import Desk
 from outdial.store.instants import micros
 from outdial.store.op import Footprint, Kind, Lane, Single, Tx
-from outdial.store.rows import batch_row
+from outdial.store.suppression import count_listed, end_listed
+from outdial.store.why import explained
 
 STAGE_ROWS = 2_000
 """Recipients written in one transaction."""
@@ -89,7 +90,7 @@ class Staging:
 
 
 class Stage(Kind[Staging, None]):
-    """Write a stretch of recipients and their places in the hopper."""
+    """Write a stretch of recipients and their places in the hopper; who must not be called has ended already."""
 
     name = "stage"
     lane = Lane.BULK
@@ -135,6 +136,7 @@ class Stage(Kind[Staging, None]):
                 for ord_, person in numbered
             ],
         )
+        end_listed(tx, request.batch_id, first=request.first_ord, last=numbered[-1][0], now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +162,9 @@ class Seal(Single[Sealing, Answered]):
             tx.notify(Topic.SWEEP)
             return twin
         tx.run("batch_seal", id=request.batch_id, now=now)
+        count_listed(tx, request.batch_id, now=now)
         tx.notify(Topic.WORK)
-        answered = Answered(batch_row(tx.rows("batches_by_id", ids=[request.batch_id])[0]))
+        answered = Answered(explained(tx, tx.rows("batches_by_id", ids=[request.batch_id]), now)[0])
         acts.answer(tx, request.request, answered, now)
         return answered
 
@@ -180,6 +183,7 @@ def drop_abandoned(tx: Tx, now: int) -> bool:
     if tx.run("recipients_drop", batch_id=batch_id, limit=DROP_ROWS):
         return True
     tx.run("batch_windows_drop", batch_id=batch_id)
+    tx.run("tally_drop", batch_id=batch_id)
     tx.run("control_drop", batch_id=batch_id)
     tx.run("bucket_drop", key=f"b:{batch_id}")
     tx.run("batch_drop", id=batch_id)

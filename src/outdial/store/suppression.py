@@ -1,12 +1,17 @@
 """The do-not-call list. A workspace's bucket orders it against claims and GO, which lock that bucket too."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from outdial.domain.outcome import Outcome
+from outdial.domain.recipient import RecipientEvent, RecipientStatus, next_status
+from outdial.ports.store import SuppressionRow
 from outdial.store.desk import Desk
-from outdial.store.instants import micros
-from outdial.store.op import Footprint, Reads, Single, Tx
+from outdial.store.instants import micros, seconds
+from outdial.store.ledger import Ledger
+from outdial.store.op import Footprint, Reads, Row, Single, Tx
 
 CHUNK = 5_000
 """Numbers in one transaction: nobody waits long for the workspace's bucket."""
@@ -14,11 +19,11 @@ CHUNK = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Numbers to be put on the list, or taken off."""
+    """Numbers to be put on the list, each with a reason, or to be taken off."""
 
     workspace_id: int
-    numbers: tuple[str, ...]
-    reason: str = ""
+    reasons: tuple[tuple[str, str], ...]
+    source: str = ""
     now: float = 0.0
 
 
@@ -39,8 +44,8 @@ class Suppress(_Ordered):
         return tx.run(
             "suppress",
             workspace_id=request.workspace_id,
-            numbers=request.numbers,
-            reason=request.reason,
+            rows=[{"number": number, "reason": reason} for number, reason in request.reasons],
+            source=request.source,
             created_at=micros(request.now),
         )
 
@@ -52,7 +57,34 @@ class Unsuppress(_Ordered):
     order: ClassVar[int] = 3
 
     def one(self, tx: Tx, request: Listing) -> int:
-        return tx.run("unsuppress", workspace_id=request.workspace_id, numbers=request.numbers)
+        numbers = [number for number, _ in request.reasons]
+        return tx.run("unsuppress", workspace_id=request.workspace_id, numbers=numbers)
+
+
+def end_listed(tx: Tx, batch_id: int, *, first: int, last: int, now: int) -> None:
+    """Whoever is on the list, of a stretch that is being staged, ends as suppressed. The tally keeps how many."""
+    rows = tx.rows("recipients_listed", batch_id=batch_id, first=first, last=last)
+    if not rows:
+        return
+    tx.run(
+        "recipients_suppress",
+        batch_id=batch_id,
+        ords=[row.ord for row in rows],
+        status=next_status(RecipientStatus.PENDING, RecipientEvent.FAILED),
+        outcome=Outcome.SUPPRESSED,
+        now=now,
+    )
+    tx.put("hopper_out", rows=[{"batch_id": batch_id, **row._asdict()} for row in rows])
+    tx.put("tally_move", rows=[{"batch_id": batch_id, "outcome": Outcome.SUPPRESSED, "n": len(rows)}])
+
+
+def count_listed(tx: Tx, batch_id: int, *, now: int) -> None:
+    """Those who ended while the batch was staged count from its seal on; a batch of nobody else is over."""
+    tally = {row.outcome: row.n for row in tx.rows("tallies_of", ids=[batch_id])}
+    if n := tally.get(Outcome.SUPPRESSED, 0):
+        ledger = Ledger(tx, now)
+        ledger.move_counters({batch_id: (n, n)}, Counter())
+        ledger.flush()
 
 
 _SUPPRESS, _UNSUPPRESS = Suppress(), Unsuppress()
@@ -61,29 +93,51 @@ _SUPPRESS, _UNSUPPRESS = Suppress(), Unsuppress()
 class Suppression(Desk):
     """The store's methods for the do-not-call list."""
 
-    async def suppress(self, workspace_id: int, numbers: Sequence[str], *, reason: str, now: float) -> int:
+    async def suppress(
+        self, workspace_id: int, numbers: Sequence[str], *, reason: str, now: float, source: str = "api"
+    ) -> int:
         """See ports.store.Store."""
-        return sum(
-            [
-                await self._ask(_SUPPRESS, Listing(workspace_id, chunk, reason, now))
-                for chunk in _chunks(dict.fromkeys(numbers))
-            ]
-        )
+        return await self.suppress_each(workspace_id, dict.fromkeys(numbers, reason), now=now, source=source)
+
+    async def suppress_each(
+        self, workspace_id: int, reasons: dict[str, str], *, now: float, source: str = "api"
+    ) -> int:
+        """See ports.store.Store."""
+        new = 0
+        for chunk in _chunks(reasons):
+            new += await self._ask(_SUPPRESS, Listing(workspace_id, chunk, source, now))
+        return new
 
     async def unsuppress(self, workspace_id: int, numbers: Sequence[str]) -> int:
         """See ports.store.Store."""
-        return sum(
-            [await self._ask(_UNSUPPRESS, Listing(workspace_id, chunk)) for chunk in _chunks(dict.fromkeys(numbers))]
-        )
+        gone = 0
+        for chunk in _chunks(dict.fromkeys(numbers, "")):
+            gone += await self._ask(_UNSUPPRESS, Listing(workspace_id, chunk))
+        return gone
 
     async def suppressed(self, workspace_id: int, numbers: Sequence[str]) -> frozenset[str]:
+        """See ports.store.Store."""
+        return frozenset(row.number for row in await self.suppressions_of(workspace_id, numbers))
+
+    async def suppressions_of(self, workspace_id: int, numbers: Sequence[str]) -> list[SuppressionRow]:
         """See ports.store.Store."""
         rows = await self._read(
             lambda tx: tx.rows("suppressed", workspace_id=workspace_id, numbers=sorted(set(numbers)))
         )
-        return frozenset(row.number for row in rows)
+        return sorted(map(_entry, rows), key=lambda entry: entry.number)
+
+    async def suppressions(self, workspace_id: int, *, limit: int, after: str = "") -> list[SuppressionRow]:
+        """See ports.store.Store."""
+        rows = await self._read(
+            lambda tx: tx.rows("suppressions_after", workspace_id=workspace_id, after=after, limit=limit)
+        )
+        return [_entry(row) for row in rows]
 
 
-def _chunks(numbers: dict[str, None]) -> list[tuple[str, ...]]:
-    ordered = sorted(numbers)
+def _entry(row: Row) -> SuppressionRow:
+    return SuppressionRow(row.number, row.reason, row.source, seconds(row.created_at))
+
+
+def _chunks(reasons: dict[str, str]) -> list[tuple[tuple[str, str], ...]]:
+    ordered = sorted(reasons.items())
     return [tuple(ordered[i : i + CHUNK]) for i in range(0, len(ordered), CHUNK)]

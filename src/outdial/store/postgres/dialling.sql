@@ -21,7 +21,11 @@ select v.*,
             order by d.due_at limit 1
         ))
         from batch_window w where w.batch_id = v.id
-    ) as next_due
+    ) as next_due,
+    -- only a workspace's hours find people whose zones nobody asked for
+    v.calling_hours is null and v.workspace_hours is not null and exists (
+        select 1 from due d where d.batch_id = v.id and d.generation = v.generation and d.window_class = 0
+    ) as unsorted
 from batch_view v
 where v.sealed and v.deleted_at is null and v.status in ('pending', 'in_progress')
     and v.dispatched < v.scheduled and v.scheduled_at <= :now::bigint and not v.cancelled and not v.paused
@@ -120,8 +124,10 @@ select a.*,
     r.attempts as r_attempts, r.attempt_key as r_attempt_key, r.conversation_key as r_conversation_key,
     b.last_decision as b_last_decision, b.undone as b_undone,
     c.generation as c_generation, c.cancelled as c_cancelled, c.paused as c_paused,
-    n.state as current_state, s.number is not null as suppressed
+    n.state as current_state, s.number is not null as suppressed,
+    w.hours_version
 from attempt a
+join workspace w on w.id = a.workspace_id
 join batch b on b.id = a.batch_id
 join batch_control c on c.batch_id = a.batch_id
 left join recipient r on r.batch_id = a.batch_id and r.ord = a.ord

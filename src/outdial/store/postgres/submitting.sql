@@ -29,7 +29,8 @@ where key in (select k.value from jsonb_array_elements_text(:keys::jsonb) k);
 
 -- name: batch_windows_keep
 insert into batch_window (batch_id, window_class)
-select :batch_id::bigint, k.value::bigint from jsonb_array_elements_text(:classes::jsonb) k;
+select :batch_id::bigint, k.value::bigint from jsonb_array_elements_text(:classes::jsonb) k
+on conflict (batch_id, window_class) do nothing;
 
 -- name: recipients_stage
 copy recipient (

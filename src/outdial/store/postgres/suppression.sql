@@ -1,6 +1,8 @@
 -- name: suppress
-insert into suppression (workspace_id, number, reason, created_at)
-select :workspace_id, k.value, :reason, :created_at from jsonb_array_elements_text(:numbers::jsonb) as k
+-- Who is on the list already keeps the first reason.
+insert into suppression (workspace_id, number, reason, source, created_at)
+select :workspace_id, r.number, r.reason, :source, :created_at
+from jsonb_to_recordset(:rows::jsonb) as r (number text, reason text)
 on conflict (workspace_id, number) do nothing;
 
 -- name: unsuppress
@@ -8,5 +10,23 @@ delete from suppression
 where workspace_id = :workspace_id and number in (select k.value from jsonb_array_elements_text(:numbers::jsonb) as k);
 
 -- name: suppressed
-select number from suppression
+select number, reason, source, created_at from suppression
 where workspace_id = :workspace_id and number in (select k.value from jsonb_array_elements_text(:numbers::jsonb) as k);
+
+-- name: suppressions_after
+select number, reason, source, created_at from suppression
+where workspace_id = :workspace_id and number > :after
+order by number
+limit :limit;
+
+-- name: recipients_listed
+-- Who of a stretch that was just staged is on the list.
+select r.ord, r.window_class, r.generation, r.due_at
+from recipient r
+join batch b on b.id = r.batch_id
+join suppression s on s.workspace_id = b.workspace_id and s.number = r.number
+where r.batch_id = :batch_id and r.ord >= :first and r.ord <= :last;
+
+-- name: recipients_suppress
+update recipient set status = :status, outcome = :outcome, due_at = null, updated_at = :now::bigint
+where batch_id = :batch_id and ord in (select k.value::int from jsonb_array_elements_text(:ords::jsonb) k);

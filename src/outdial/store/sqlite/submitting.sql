@@ -30,7 +30,8 @@ where key in (select k.value from json_each(:keys) k);
 
 -- name: batch_windows_keep
 insert into batch_window (batch_id, window_class)
-select :batch_id, k.value from json_each(:classes) k;
+select :batch_id, k.value from json_each(:classes) k where true
+on conflict (batch_id, window_class) do nothing;
 
 -- name: recipients_stage
 insert into recipient

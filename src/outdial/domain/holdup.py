@@ -1,0 +1,165 @@
+"""Why nobody is being dialled for a batch just now, and when it goes on: in words, with time and zone."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from outdial.domain.window import ALWAYS, NOWHERE, CallingHours, open_at, opens_next, zones_of
+
+PAUSED = "paused: nobody new is called until it is resumed"
+ALL_LISTED = "everybody on the list is on the do-not-call list"
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The people of one window class who wait."""
+
+    key: str
+    """Of the window class (domain/window.py)."""
+    next_due: float
+    """Unix seconds at which the first of them is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How much of a limit is used."""
+
+    of: str
+    """What it limits: workspace, agent, phone number, trunk, batch."""
+    cap: int | None
+    live: int
+
+    @property
+    def reached(self) -> bool:
+        """Whether no other call may start."""
+        return self.cap is not None and self.live >= self.cap
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """The first who waits and is not outside calling hours."""
+
+    busy: bool
+    """The number is in a call of somebody else's."""
+    setbacks: int
+    due_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Holdup:
+    """A batch in which people wait, as far as it says why. Instants are unix seconds."""
+
+    zone: str | None
+    """Whose clock people read: the batch's."""
+    scheduled_at: float
+    paused: bool
+    halted_reason: str
+    probe_at: float | None
+    """Before which nobody may try its trunk, where that is being probed."""
+    hours: CallingHours | None
+    hours_of: str
+    """Whose calling hours these are: batch or workspace."""
+    queues: tuple[Queue, ...]
+    limits: tuple[Limit, ...]
+    rate: float | None
+    """Calls per second of the number."""
+    rate_wait: float
+    """Seconds until the rate allows the next call."""
+
+
+def why(holdup: Holdup, now: float) -> str:
+    """What keeps everybody waiting, the most lasting first; empty if nothing does, as far as this much tells."""
+    reasons = (_held, _not_begun, _closed, _probed, _limited)
+    return next((reason for find in reasons if (reason := find(holdup, now))), "")
+
+
+def _held(holdup: Holdup, _now: float) -> str:
+    return PAUSED if holdup.paused else halted(holdup.halted_reason)
+
+
+def halted(reason: str) -> str:
+    """What to say of a halted trunk; empty while it is not halted."""
+    return reason and f"halted: the trunk refuses every call alike ({reason}); mend its settings, then resume"
+
+
+def _not_begun(holdup: Holdup, now: float) -> str:
+    if holdup.scheduled_at > now:
+        return f"scheduled: it begins at {at(holdup.scheduled_at, holdup.zone)}"
+    return "" if holdup.queues else "its people are being queued"
+
+
+def _probed(holdup: Holdup, now: float) -> str:
+    if holdup.probe_at is None or holdup.probe_at <= now:
+        return ""
+    return f"the network takes no connections: one call tries again at {at(holdup.probe_at, holdup.zone, exact=True)}"
+
+
+def why_held_back(holdup: Holdup, fronts: Sequence[Front], now: float) -> str:
+    """What keeps all of those in front waiting: a back-off, or that their numbers are in other calls."""
+    if not fronts or not all(front.busy or front.due_at > now for front in fronts):
+        return ""
+    if all(front.busy for front in fronts):
+        return "the numbers that wait are in calls of other batches just now; it goes on when those end"
+    first = min((front for front in fronts if not front.busy), key=lambda front: front.due_at)
+    when = at(first.due_at, holdup.zone, exact=True)
+    if first.setbacks:
+        return f"everybody who waits is held back after a setback; it goes on at {when}"
+    return f"nobody is due yet: earlier calls of those who wait may still be up; it goes on at {when}"
+
+
+def at(instant: float, zone: str | None, *, exact: bool = False) -> str:
+    """An instant by the clock of this zone, and which clock that is; to the second where that says more."""
+    name = zone or "UTC"
+    try:
+        wall = datetime.fromtimestamp(instant, UTC).astimezone(ZoneInfo(name))
+    except (ZoneInfoNotFoundError, ValueError, OSError, OverflowError):
+        name, wall = "UTC", datetime.fromtimestamp(min(instant, _LAST), UTC)
+    return f"{wall:%Y-%m-%d %H:%M:%S} {name}" if exact or wall.second else f"{wall:%Y-%m-%d %H:%M} {name}"
+
+
+_LAST = datetime.max.replace(tzinfo=UTC).timestamp() - 86_400
+
+
+def open_queues(holdup: Holdup, now: float) -> list[Queue]:
+    """Those whose calling hours are open."""
+    instant = datetime.fromtimestamp(now, UTC)
+    return [queue for queue in holdup.queues if open_at(holdup.hours, zones_of(queue.key), instant)]
+
+
+def _closed(holdup: Holdup, now: float) -> str:
+    """What to say when everybody is outside calling hours."""
+    hours = holdup.hours
+    if hours is None or open_queues(holdup, now):
+        return ""
+    outside = "outside calling hours" + ("" if holdup.hours_of == "batch" else f" of the {holdup.hours_of}")
+    instant = datetime.fromtimestamp(now, UTC)
+    openings = {queue.key: opens_next(hours, zones_of(queue.key), instant) for queue in holdup.queues}
+    known = [(when, key) for key, when in openings.items() if when is not None]
+    if not known:
+        return f"{outside}: {_never(hours, openings)}"
+    when, key = min(known)
+    zones = sorted(zones_of(key))
+    zone = hours.zone or (zones[0] if len(zones) == 1 else holdup.zone)
+    return f"{outside}: they open next at {at(when.timestamp(), zone)}"
+
+
+def _never(hours: CallingHours, keys: Iterable[str]) -> str:
+    """Why no opening is known."""
+    if hours.zone is None and ALWAYS in keys:
+        return "the time zones of its numbers are being looked up"
+    if hours.zone is None and set(keys) == {NOWHERE}:
+        return "nobody can tell in which time zone the numbers that wait are"
+    return "they do not open within two weeks for every time zone in which a number that waits may be"
+
+
+def _limited(holdup: Holdup, _now: float) -> str:
+    for limit in holdup.limits:
+        if limit.reached:
+            return (
+                f"limit reached: {limit.live} of at most {limit.cap} calls at once of this {limit.of} are up; "
+                "it goes on when one ends"
+            )
+    if holdup.rate is not None and holdup.rate_wait > 0:
+        return f"paced: this phone number places {holdup.rate:g} calls a second"
+    return ""

@@ -1,0 +1,26 @@
+-- Why nobody is being dialled.
+
+-- name: queues_of
+-- The window classes of these batches, each with the first who is due: one look into the hopper for each.
+select w.batch_id, w.window_class, c.key, (
+    select d.due_at from due d
+    where d.batch_id = w.batch_id and d.generation = t.generation and d.window_class = w.window_class
+    order by d.due_at limit 1
+) as next_due
+from batch_window w
+join batch_control t on t.batch_id = w.batch_id
+left join window_class c on c.id = w.window_class
+where w.batch_id in (select k.value from json_each(:ids) k);
+
+-- name: hopper_front
+-- The first who wait in one window class, with what would keep each from being called.
+select f.due_at, r.setbacks, exists (
+    select 1 from attempt a where a.workspace_id = :workspace_id and a.number = r.number and a.holds
+) as busy
+from (
+    select d.batch_id, d.ord, d.due_at from due d
+    where d.batch_id = :batch_id and d.generation = :generation and d.window_class = :window_class
+    order by d.due_at
+    limit :limit
+) f
+join recipient r on r.batch_id = f.batch_id and r.ord = f.ord;
