@@ -2,10 +2,12 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 WORDS = {
@@ -18,18 +20,45 @@ WORDS = {
 """Outcomes whose own word is not plain enough."""
 OVER = frozenset({"completed", "failed", "cancelled"})
 
+
+class _Stderr:
+    """Standard error as it is now: tests and callers may have put another in its place."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        return sys.stderr.isatty()
+
+
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 """Where it is no terminal, a table needs its columns all the same."""
+err = Console(highlight=False, file=_Stderr(), soft_wrap=True)  # type: ignore[arg-type] # all that rich asks of a file
+"""Progress and complaints."""
 
 
 def as_json(content: object) -> None:
     """The content and nothing else on standard output."""
     sys.stdout.write(json.dumps(content, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def aside(text: str) -> None:
+    """Something beside the answer, in words as they are."""
+    err.print(text, markup=False)
 
 
 def in_words(outcome: str) -> str:
     """An outcome for people."""
     return WORDS.get(outcome, outcome.replace("_", " "))
+
+
+def people(n: int) -> str:
+    """So many of them."""
+    return "1 person" if n == 1 else f"{n:,} people"
 
 
 def one_line(batch: Mapping[str, Any]) -> str:
@@ -44,8 +73,24 @@ def one_line(batch: Mapping[str, Any]) -> str:
 def batch(row: Mapping[str, Any]) -> None:
     """One batch for people."""
     again = f", retry {row['retry_count']}" if row["retry_count"] else ""
-    out.print(f"[bold]{row['id']}[/] {row['name']!r}{again}")
-    out.print(f"  {one_line(row)}")
+    out.print(f"[bold]{row['id']}[/] {escape(repr(row['name']))}{again}", soft_wrap=True)
+    out.print(f"  {escape(one_line(row))}", soft_wrap=True)
+
+
+def batch_list(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Batches, a line each."""
+    table = Table("batch", "name", "status", "people", "finished", "retries", "made", box=None, pad_edge=False)
+    table.columns[0].no_wrap = True
+    for row in rows:
+        counts = (row["total_calls_scheduled"], row["total_calls_finished"], row["retry_count"])
+        status = row["status"] + (", paused" if row.get("paused") and row["status"] not in OVER else "")
+        table.add_row(row["id"], escape(row["name"]), status, *map(str, counts), minute(row["created_at_unix"]))
+    out.print(table)
+
+
+def minute(at_unix: float) -> str:
+    """An instant for people, in UTC."""
+    return datetime.fromtimestamp(at_unix, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def preview(seen: Mapping[str, Any]) -> None:
@@ -54,8 +99,9 @@ def preview(seen: Mapping[str, Any]) -> None:
     for outcome, count in seen["by_outcome"].items():
         table.add_row(in_words(outcome), str(count), "calls again")
     for one in seen["would_not"]:
-        table.add_row(in_words(one["outcome"]), str(one["count"]), one["reason"])
-    out.print(table)
+        table.add_row(in_words(one["outcome"]), str(one["count"]), escape(one["reason"]))
+    if table.row_count:
+        out.print(table)
     out.print(f"A retry would call {seen['would_call']}.")
 
 
