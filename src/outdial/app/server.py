@@ -40,6 +40,7 @@ from outdial.ports.store import ClaimLimits
 from outdial.runtime.clock import Clock, SystemClock
 from outdial.runtime.log import configure, get_logger
 from outdial.runtime.service import Service, ServiceGroup
+from outdial.runtime.tuning import tune
 from outdial.store.signals import LocalSignal, open_signal
 from outdial.store.store import SqlStore, open_store
 from outdial.telephony.registry import PROVIDERS
@@ -56,9 +57,7 @@ log = get_logger()
 def run(settings: Settings, *, as_json: bool = False) -> int:
     """Serve until SIGTERM or SIGINT; the exit code is 0 for a stop that was asked for."""
     configure(style=settings.log_style, level=settings.log_level)
-    # The store's threads hold the interpreter for up to this long while the event loop waits to run: Python's own 5 ms
-    # would be a stall at every hand-over, 0.5 ms is not felt.
-    sys.setswitchinterval(0.0005)
+    tune()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(settings, tell=_teller(as_json=as_json)))
     return 0

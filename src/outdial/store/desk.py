@@ -1,6 +1,5 @@
 """What every part of the store works with: the committer, the readers, and the settings that count."""
 
-import asyncio
 from collections.abc import Callable
 from typing import TypeVar, cast
 
@@ -33,11 +32,11 @@ class Desk:
 
     async def _ask(self, kind: Kind[Q, A], request: Q) -> A:
         """Have a request carried out; returns after its commit. Cancelling the caller does not undo it."""
-        return cast("A", await asyncio.shield(self.writer.submit(kind, request)))
+        return cast("A", await self.writer.submit(kind, request))
 
     async def _ask_aside(self, kind: Kind[Q, A], request: Q) -> A:
         """As `_ask`, past the queue of the writer."""
-        return cast("A", await asyncio.shield(self.aside.submit(kind, request)))
+        return cast("A", await self.aside.submit(kind, request))
 
     async def _read(self, function: Callable[[Reads], T]) -> T:
         """What the function returns for one snapshot of what is committed. It runs in another thread."""

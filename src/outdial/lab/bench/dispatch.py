@@ -57,16 +57,18 @@ class QuickLines:
 class _Count:
     """Says when so many calls are over."""
 
-    left: int = 0
+    calls: int = 0
+    ended: set[str] = field(default_factory=set)
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def one(self, _call_key: str) -> None:
-        self.left -= 1
-        if self.left <= 0:
+    def one(self, call_key: str) -> None:
+        self.ended.add(call_key)  # told more than once where reports were settled together
+        if len(self.ended) >= self.calls:
             self.over.set()
 
     def expect(self, calls: int) -> None:
-        self.left = calls
+        self.calls = calls
+        self.ended.clear()
         self.over.clear()
 
 

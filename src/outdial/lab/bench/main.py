@@ -12,6 +12,7 @@ import msgspec
 from outdial.lab.bench import cancel, dispatch, end_to_end, read, retry
 from outdial.lab.bench.place import Place, machine, open_place
 from outdial.runtime.log import configure
+from outdial.runtime.tuning import tune
 
 ENGINES = ("sqlite", "postgres")
 Say = Callable[[str], None]
@@ -32,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
     """Measure; 0 when every run came to its end, whatever the figures."""
     args = _arguments(argv)
     configure(style="console", level="warning")
-    sys.setswitchinterval(0.0001)  # as the server has it
+    tune()
     results = []
     for engine in args.engine or ENGINES:
         for name in args.bench or list(BENCHES):
