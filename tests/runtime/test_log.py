@@ -70,7 +70,8 @@ def test_no_number_gets_out_by_any_way(style: str, capsys: pytest.CaptureFixture
         int("can't dial +4930123456")
     except ValueError:
         log.exception("call failed", line="+4930123456\nnext")
-    logging.getLogger("uvicorn.access").info("POST /to/%s", "+4930123456")
+    # a name of no library: a server that ran in this process before may have silenced its own loggers
+    logging.getLogger("some.library").warning("POST /to/%s", "+4930123456")
     told = capsys.readouterr().err
     assert "123456" not in told.replace("\\n", "")
     assert "call failed" in told
