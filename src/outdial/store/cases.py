@@ -59,6 +59,8 @@ class Case:
 
 KNOWN = 50_000
 """Attempts whose limits are kept in memory: all that a node has under way."""
+TRUNK = 3
+"""The trunk's place in `bucket_keys`."""
 
 
 class Places:
@@ -69,9 +71,16 @@ class Places:
 
     def note(self, call_key: str, batch_id: int, buckets: tuple[str, ...]) -> None:
         """Remember an attempt; one whose claim is undone is locked in vain, and no more."""
+        self._known[call_key] = batch_id, buckets
+
+    def trunks(self, call_keys: Iterable[str]) -> frozenset[str]:
+        """The trunks of these attempts, whose footprint was asked for in the same group."""
+        return frozenset(place[1][TRUNK] for key in call_keys if (place := self._known.get(key)) is not None)
+
+    def forget(self) -> None:
+        """Begin anew when there are too many; between two groups."""
         if len(self._known) >= KNOWN:
             self._known.clear()
-        self._known[call_key] = batch_id, buckets
 
     def footprint(self, tx: Reads, call_keys: Iterable[str]) -> Footprint:
         """What has to be locked before these attempts may change."""

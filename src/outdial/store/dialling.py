@@ -38,7 +38,7 @@ from outdial.store.engine import Engine
 from outdial.store.instants import MICROS, maybe_micros, micros, seconds
 from outdial.store.ledger import AttemptRecord, Ledger, RecipientRecord, bucket_keys
 from outdial.store.numbers import number_row
-from outdial.store.op import Footprint, Kind, Lane, Reads, Row, Tx
+from outdial.store.op import Footprint, Kind, Lane, Later, Reads, Row, Tx
 from outdial.store.rows import RowCache, batch_row
 from outdial.store.secrets import Vault
 
@@ -69,8 +69,8 @@ class _Limits:
     changed: set[str]
 
     @classmethod
-    def load(cls, tx: Tx, keys: Sequence[str]) -> "_Limits":
-        rows = {row.key: row for row in tx.rows("buckets_by_key", keys=sorted(keys))}
+    def of(cls, found: Sequence[Row]) -> "_Limits":
+        rows = {row.key: row for row in found}
         buckets = {
             key: Bucket(row.cap, row.live, row.rate, row.tokens, seconds(row.refilled_at)) for key, row in rows.items()
         }
@@ -148,12 +148,15 @@ class _ClaimTurn:
     def answers(self) -> list[ClaimAnswer]:
         wishes = self.request.wishes
         lease = self.request.lease
-        if not self.tx.value(
+        ids = [wish.batch_id for wish in wishes]
+        holds = self.tx.ask(
             "node_holds", name=lease.node, epoch=lease.epoch, now=self.now, timeout=self.kind.node_timeout
-        ):
+        )
+        buckets = self.tx.ask("buckets_of_batches", ids=ids)
+        rows = {row.id: row for row in self.tx.rows("batches_by_id", ids=ids)}
+        if not holds.rows():
             return [ClaimAnswer(wish.batch_id, (), Hold.NOT_OPEN, None, None, None, None) for wish in wishes]
-        rows = {row.id: row for row in self.tx.rows("batches_by_id", ids=[wish.batch_id for wish in wishes])}
-        self.limits = _Limits.load(self.tx, sorted({key for row in rows.values() for key in self._keys(row)}))
+        self.limits = _Limits.of(buckets.rows())
         answers = [self._serve(wish, rows.get(wish.batch_id)) for wish in wishes]
         self._write()
         return answers
@@ -358,10 +361,11 @@ class Go(Kind[Going, GoVerdict]):
     def run(self, tx: Tx, requests: Sequence[Going]) -> list[GoVerdict]:
         """One verdict per request."""
         keys = [going.request.call_key for going in requests]
-        found = cases.load(tx, keys)
         now = micros(max(going.now for going in requests))
+        held = {lease: self._holds(tx, lease, now) for lease in {going.lease for going in requests}}
+        found = cases.load(tx, keys)
         ledger = Ledger(tx, now)
-        holding = {lease for lease in {going.lease for going in requests} if self._holds(tx, lease, now)}
+        holding = {lease for lease, asked in held.items() if asked.rows()}
         verdicts = [
             self._verdict(ledger, going, found.get(going.request.call_key))
             if going.lease in holding
@@ -371,8 +375,8 @@ class Go(Kind[Going, GoVerdict]):
         ledger.flush()
         return verdicts
 
-    def _holds(self, tx: Tx, lease: NodeLease, now: int) -> bool:
-        return bool(tx.value("node_holds", name=lease.node, epoch=lease.epoch, now=now, timeout=self.node_timeout))
+    def _holds(self, tx: Tx, lease: NodeLease, now: int) -> Later:
+        return tx.ask("node_holds", name=lease.node, epoch=lease.epoch, now=now, timeout=self.node_timeout)
 
     def _verdict(self, ledger: Ledger, going: Going, case: Case | None) -> GoVerdict:
         if case is None or case.attempt.state is not AttemptState.INTENT or not _owns(going.lease, case.attempt):

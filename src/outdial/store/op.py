@@ -61,6 +61,14 @@ class Reads(Protocol):
         ...
 
 
+class Later(Protocol):
+    """The answer to a question that is sent together with others."""
+
+    def rows(self) -> list[Row]:
+        """Every row; waits for them if they are not here yet."""
+        ...
+
+
 class Tx(Reads, Protocol):
     """One transaction of the writer."""
 
@@ -78,6 +86,10 @@ class Tx(Reads, Protocol):
 
         What is wrong with it is raised by then at the latest, or by the commit.
         """
+        ...
+
+    def ask(self, name: str, /, **params: object) -> Later:
+        """As `rows`, for questions of which none needs another's answer: asked together, they cost one round trip."""
         ...
 
     def bulk(self, name: str, rows: Sequence[Mapping[str, object]], /) -> int:

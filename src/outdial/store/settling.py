@@ -20,7 +20,7 @@ from outdial.store.dialling import NOBODY, UNDER_WAY, health_of
 from outdial.store.engine import Engine
 from outdial.store.instants import MICROS, maybe_micros, maybe_seconds, micros, seconds
 from outdial.store.ledger import AttemptRecord, Ledger, RecipientRecord
-from outdial.store.op import Footprint, Kind, Lane, Reads, Tx
+from outdial.store.op import Footprint, Kind, Lane, Reads, Row, Tx
 from outdial.store.secrets import Vault
 
 CHECK_LEASE_SECS = 12.0
@@ -69,13 +69,17 @@ class Take(Kind[Taking, list[Taken]]):
         for event in fresh:
             fates[event.call_key].news.append(event)
         keys = {event.call_key for request in requests for event in request.events}
+        trunks = sorted(self.places.trunks(keys))
+        asked = tx.ask("trunks_by_key", keys=trunks, all=any(_harms(event) for event in fresh))
         found = cases.load(tx, keys)
         ledger = Ledger(tx, now)
         for key, fate in fates.items():
             if key in found:
                 self._settle(tx, ledger, found, found[key], fate)
         over = ledger.flush()
-        self._tend_trunks(tx, [(found[e.call_key].attempt, e) for e in fresh if e.call_key in found], now)
+        self.places.forget()
+        reports = [(found[e.call_key].attempt, e) for e in fresh if e.call_key in found]
+        self._tend_trunks(tx, reports, asked.rows(), now)
         return [
             [
                 self._taken(found[key], fates[key], over)
@@ -167,12 +171,8 @@ class Take(Kind[Taking, list[Taken]]):
         return now + micros(min(limit, self.look_up_secs))
 
     @staticmethod
-    def _tend_trunks(tx: Tx, reports: list[tuple[AttemptRecord, CallEvent]], now: int) -> None:
+    def _tend_trunks(tx: Tx, reports: list[tuple[AttemptRecord, CallEvent]], rows: list[Row], now: int) -> None:
         """Refused connections and errors that would hit everybody count against a trunk; a younger call clears it."""
-        keys = {attempt.trunk for attempt, _ in reports}
-        if not keys:
-            return
-        rows = tx.rows("trunks_by_key", keys=sorted(keys), all=any(_harms(event) for _, event in reports))
         writes = []
         for row in rows:
             was = health = health_of(row)

@@ -54,6 +54,16 @@ select least(
 select b.* from bucket b
 where b.key in (select k.value from jsonb_array_elements_text(:keys::jsonb) k);
 
+-- name: buckets_of_batches
+-- All that the calls of these batches count against.
+select b.* from bucket b
+where b.key = any (array(
+    select unnest(array['w:' || v.workspace_id, 'a:' || v.agent_id, 'n:' || v.number_id, n.trunk, 'b:' || v.id])
+    from batch v
+    left join phone_number n on n.id = v.number_id
+    where v.id in (select k.value::bigint from jsonb_array_elements_text(:ids::jsonb) k)
+));
+
 -- name: buckets_taken
 -- The rows are locked since before they were read, so absolute values are right.
 update bucket as b

@@ -6,8 +6,9 @@ it is thrown out (idle in transaction) before their lock time-out ends.
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ MIGRATION_SECS = 120
 MIGRATION_LOCK = 0x6F757464  # "outd": one node migrates at a time
 
 _Conn = Connection[tuple[Any, ...]]
+_Cursor = RawCursor[tuple[Any, ...]]
 
 _LOST_CLASSES = ("08", "57P")  # connection exceptions; the server is stopped, crashed or starting
 _LOST = frozenset({"25006", "25P03", "25P04", "53300", "0A000"})
@@ -62,6 +64,17 @@ class PlainNumber(Loader):
         return int(text) if text.lstrip(b"-").isdigit() else float(text)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Statement:
+    """One that waits to be sent."""
+
+    sql: bytes
+    arguments: list[object] | None
+    """None: it is no query and is not prepared."""
+    cursor: _Cursor
+    """Where its answer goes."""
+
+
 class PostgresTx:
     """A transaction on one connection; also what a reader sees."""
 
@@ -73,14 +86,12 @@ class PostgresTx:
         self._aside = RawCursor(connection, row_factory=tuple_row)
         self._queries = queries
         self._shapes = Shapes()
-        self._put: list[tuple[bytes, list[object] | None]] = []
+        self._put: list[_Statement] = []
         """Not sent yet: they go ahead of the next statement, in one round trip with it."""
         self.topics: set[str] = set()
 
     def rows(self, name: str, /, **params: object) -> list[Row]:
-        cursor = self._execute(self._queries[name], params)
-        raw = cursor.fetchall()
-        return self._shapes.rows(name, (column.name for column in cursor.description or ()), raw)
+        return self._shaped(name, self._execute(self._queries[name], params))
 
     def one(self, name: str, /, **params: object) -> Row:
         rows = self.rows(name, **params)
@@ -95,14 +106,26 @@ class PostgresTx:
 
     def put(self, name: str, /, **params: object) -> None:
         query = self._queries[name]
-        self._put.append((query.sql.encode(), query.arguments(params)))
+        self._put.append(_Statement(query.sql.encode(), query.arguments(params), self._aside))
+
+    def ask(self, name: str, /, **params: object) -> "_Answer":
+        query = self._queries[name]
+        cursor = RawCursor(self._connection, row_factory=tuple_row)
+        self._put.append(asked := _Statement(query.sql.encode(), query.arguments(params), cursor))
+
+        def get() -> list[Row]:
+            if asked in self._put:
+                self.flush()
+            return self._shaped(name, cursor)
+
+        return _Answer(get)
 
     def bulk(self, name: str, rows: Sequence[Mapping[str, object]], /) -> int:
         query = self._queries[name]
         if not query.copy_columns:
             return self.run(name, rows=list(rows))
         if self._put:
-            self.execute("select 1")  # COPY does not go in a pipeline with others
+            self.flush()  # COPY does not go in a pipeline with others
         with self._cursor.copy(query.sql.encode()) as copy:
             for row in rows:
                 copy.write_row([row[column] for column in query.copy_columns])
@@ -125,25 +148,46 @@ class PostgresTx:
 
     def put_raw(self, sql: str) -> None:
         """As `execute`, sent with what comes next."""
-        self._put.append((sql.encode(), None))
+        self._put.append(_Statement(sql.encode(), None, self._aside))
 
     def forget(self) -> None:
         """What was put and not sent is not wanted any more."""
         self._put.clear()
 
-    def _execute(self, query: Query, params: Mapping[str, object]) -> RawCursor[tuple[Any, ...]]:
+    def _execute(self, query: Query, params: Mapping[str, object]) -> _Cursor:
         return self._send(query.sql.encode(), query.arguments(params))
 
-    def _send(self, sql: bytes, arguments: list[object] | None) -> RawCursor[tuple[Any, ...]]:
+    def _send(self, sql: bytes, arguments: list[object] | None) -> _Cursor:
         """Send what was put, and then this."""
         if not self._put:
             return self._cursor.execute(sql, arguments, prepare=arguments is not None)
+        self._put.append(_Statement(sql, arguments, self._cursor))
+        self.flush()
+        return self._cursor
+
+    def flush(self) -> None:
+        """Send what was put, all of it in one round trip."""
         put, self._put = self._put, []
         with self._connection.pipeline():
-            for each, its_arguments in put:
-                self._aside.execute(each, its_arguments, prepare=its_arguments is not None)
-            self._cursor.execute(sql, arguments, prepare=arguments is not None)
-        return self._cursor
+            for each in put:
+                each.cursor.execute(each.sql, each.arguments, prepare=each.arguments is not None)
+
+    def _shaped(self, name: str, cursor: _Cursor) -> list[Row]:
+        raw = cursor.fetchall()
+        return self._shapes.rows(name, (column.name for column in cursor.description or ()), raw)
+
+
+class _Answer:
+    """The answer to a question that was put with others."""
+
+    def __init__(self, get: Callable[[], list[Row]]) -> None:
+        self._get = get
+        self._rows: list[Row] | None = None
+
+    def rows(self) -> list[Row]:
+        if self._rows is None:
+            self._rows = self._get()
+        return self._rows
 
 
 class PostgresWriter:

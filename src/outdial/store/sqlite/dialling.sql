@@ -53,6 +53,19 @@ select min(at) from (
 select b.* from bucket b
 where b.key in (select k.value from json_each(:keys) k);
 
+-- name: buckets_of_batches
+-- All that the calls of these batches count against.
+select b.* from bucket b
+where b.key in (
+    select e.value
+    from batch v
+    left join phone_number n on n.id = v.number_id
+    join json_each(
+        json_array('w:' || v.workspace_id, 'a:' || v.agent_id, 'n:' || v.number_id, n.trunk, 'b:' || v.id)
+    ) e
+    where v.id in (select k.value from json_each(:ids) k)
+);
+
 -- name: buckets_taken
 -- The rows are locked since before they were read, so absolute values are right.
 update bucket as b

@@ -79,6 +79,9 @@ class SqliteTx:
     def put(self, name: str, /, **params: object) -> None:
         self._execute(self._queries[name], params).fetchall()
 
+    def ask(self, name: str, /, **params: object) -> "_Here":
+        return _Here(self.rows(name, **params))
+
     def bulk(self, name: str, rows: Sequence[Mapping[str, object]], /) -> int:
         query = self._queries[name]
         cursor = self._connection.executemany(query.sql, (_bound(query, row) for row in rows))
@@ -92,6 +95,16 @@ class SqliteTx:
 
     def _execute(self, query: Query, params: Mapping[str, object]) -> sqlite3.Cursor:
         return self._connection.execute(query.sql, _bound(query, params))
+
+
+class _Here:
+    """An answer without a way to go."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        self._rows = rows
+
+    def rows(self) -> list[Row]:
+        return self._rows
 
 
 def _bound(query: Query, params: Mapping[str, object]) -> dict[str, object]:
