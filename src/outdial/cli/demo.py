@@ -22,9 +22,10 @@ from typing import Any
 
 from rich.table import Table
 
+from outdial.batches.lists.reading import open_people
+from outdial.batches.lists.shape import Person
 from outdial.cli import tell
 from outdial.cli.client import Client, Failed, segment
-from outdial.cli.people import read_people
 from outdial.cli.watching import follow
 
 PEOPLE = 40
@@ -102,7 +103,7 @@ def _submit(client: Client, path: Path) -> str:
         "call_name": path.stem,
         "agent_id": agent["agent_id"],
         "agent_phone_number_id": number_id,
-        "recipients": read_people(path),
+        "recipients": [person.recipient for person in _people(path)],
         "target_concurrency_limit": AT_ONCE,
     }
     batch = client.post("/batch-calling/submit", order)
@@ -158,6 +159,11 @@ def _write_list(path: Path) -> None:
         for kind in (ANSWERS, *KINDS):
             for n, one in enumerate(_ids(kind)):
                 rows.writerow([one, f"+4930{200 + n}{kind.ending or 5000 + n}", f"Person {n + 1}"])
+
+
+def _people(path: Path) -> list[Person]:
+    with path.open("rb") as file:
+        return [row for row in open_people(file) if isinstance(row, Person)]
 
 
 def _ids(kind: Kind) -> list[str]:

@@ -7,7 +7,7 @@ from outdial.batches.lists.shape import Repair, Wrong
 from outdial.domain.number import ImpossibleNumber, canonical
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
-_AS_TEXT = re.compile(r'="([^"]*)"')
+_AS_TEXT = re.compile(r'="+([^"]*)"+')
 """How some exports make a spreadsheet keep a number as text."""
 _DECIMAL = re.compile(r"(\+?[0-9]{7,15})[.,]0+")
 _ROUNDED = re.compile(r"\+?[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]+")
