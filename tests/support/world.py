@@ -30,6 +30,7 @@ from outdial.ports.store import (
     Taken,
 )
 from outdial.runtime.ids import new_public_id
+from outdial.store import audit
 from outdial.store.store import SqlStore
 
 NOW = 1_800_000_000.0
@@ -195,6 +196,16 @@ class World:
         held = self.sql("select workspace_id, agent_id, number_id, trunk, batch_id from attempt where holds")
         keys = Counter(key for w, a, n, trunk, b in held for key in (f"w:{w}", f"a:{a}", f"n:{n}", trunk, f"b:{b}"))
         assert slots == keys
+        assert found_by_doctor(self.store) == []
+
+
+def found_by_doctor(store: SqlStore) -> list[audit.Damage]:
+    """What a recount of the whole database finds."""
+    reader = store.engine.reader()
+    try:
+        return [damage for part in audit.PARTS.values() for damage in audit.run(reader.snapshot, part)]
+    finally:
+        reader.close()
 
 
 def ask(url: str, query: str) -> list[tuple[Any, ...]]:

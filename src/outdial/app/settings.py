@@ -214,17 +214,35 @@ def own_secret(settings: Settings) -> str:
     """The secret key: as set, else the one in a file beside the SQLite database, which is made when it is missing."""
     if settings.secret_key is not None:
         return settings.secret_key
+    path = key_file(settings)
+    try:
+        _make_secret(path)
+    except OSError as error:
+        raise BadSetting(
+            f"{path} can't be made: {error.strerror}; it keeps the key of the database beside it"
+        ) from error
+    return _kept(path)
+
+
+def kept_secret(settings: Settings) -> str:
+    """As `own_secret`, but BadSetting where there is none: for who only looks."""
+    if settings.secret_key is not None:
+        return settings.secret_key
+    return _kept(key_file(settings))
+
+
+def key_file(settings: Settings) -> Path:
+    """Where the secret key is kept unless it is set: beside the SQLite database."""
     path = settings.sqlite_path
     if path is None:
         raise BadSetting(
             "OUTDIAL_SECRET_KEY is needed with PostgreSQL: the same text, of 32 characters or more, on all nodes"
         )
-    return _kept_secret(path.with_name(path.name + ".key"))
+    return path.with_name(path.name + ".key")
 
 
-def _kept_secret(path: Path) -> str:
+def _kept(path: Path) -> str:
     try:
-        _make_secret(path)
         kept = path.read_text().strip()
     except OSError as error:
         raise BadSetting(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from outdial import __version__
-from outdial.cli import agents, batch, keys, numbers, submitting
+from outdial.cli import agents, batch, keys, numbers, operating, submitting
 from outdial.cli.client import Failed
 from outdial.cli.options import INTERRUPTED, REFUSED, Database
 from outdial.domain.errors import OutdialError
@@ -85,6 +85,7 @@ def demo() -> None:
 
 submitting.register(app)
 batch.register(app)
+operating.register(app)
 app.add_typer(agents.app, name="agents")
 app.add_typer(numbers.app, name="numbers")
 app.add_typer(keys.app, name="keys")

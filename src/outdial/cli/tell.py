@@ -51,6 +51,20 @@ def aside(text: str) -> None:
     err.print(text, markup=False)
 
 
+def line(text: str) -> None:
+    """One line, as it is."""
+    sys.stdout.write(text + "\n")
+
+
+def finding(found: Mapping[str, Any]) -> None:
+    """One check of the doctor."""
+    line(f"{found['state']:<8} {found['check']:<12} {found['says']}")
+    for detail in found["details"]:
+        line(f"{'':22} - {detail}")
+    if found["do"]:
+        line(f"{'':21} → {found['do']}")
+
+
 def in_words(outcome: str) -> str:
     """An outcome for people."""
     return WORDS.get(outcome, outcome.replace("_", " "))

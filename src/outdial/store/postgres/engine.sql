@@ -38,3 +38,18 @@ select token from committer where id = :id for update;
 -- name: node_heartbeat
 update node set heartbeat_at = (extract(epoch from clock_timestamp()) * 1000000)::bigint
 where name = :name and epoch = :epoch and alive;
+
+-- name: server_settings
+select name, setting from pg_settings
+where name in ('fsync', 'full_page_writes', 'synchronous_commit', 'synchronous_standby_names', 'max_connections',
+    'server_version', 'server_version_num');
+
+-- name: server_state
+select pg_is_in_recovery() as standby, extract(epoch from clock_timestamp()) as now,
+    pg_database_size(current_database()) as bytes, (select count(*) from pg_stat_activity) as connections;
+
+-- name: server_standbys
+-- What is not ours to see is null.
+select count(*) as n, count(*) filter (where sync_state in ('sync', 'quorum')) as waited_for,
+    count(*) filter (where sync_state is null) as unseen
+from pg_stat_replication;

@@ -176,10 +176,10 @@ class SqliteEngine:
 
     def open(self, *, serving: bool) -> None:
         if serving:
-            self._take_lock()
+            self.lock()
         try:
             self._prepare()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self.close()
             raise BadSetting(f"the database {self.path} can't be used: {error}") from error
         except BadSetting:
@@ -225,6 +225,8 @@ class SqliteEngine:
         return connection
 
     def _prepare(self) -> None:
+        with suppress(FileExistsError):  # a new one is for its owner alone; its log takes after it
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         connection = self._connect()
         try:
             (mode,) = connection.execute("pragma journal_mode = wal").fetchone()
@@ -234,8 +236,11 @@ class SqliteEngine:
         finally:
             connection.close()
 
-    def _take_lock(self) -> None:
-        """Held until the process ends; not inherited by programs that it starts (O_CLOEXEC)."""
+    def lock(self) -> None:
+        """Be the only process that serves on this file; raises BadSetting.
+
+        Held until `close` or the process's end; not inherited by programs that it starts (O_CLOEXEC).
+        """
         if self._lock is not None:
             return
         path = self.path.with_name(self.path.name + ".lock")
