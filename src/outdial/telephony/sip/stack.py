@@ -43,6 +43,8 @@ KEY_SECS = 0.1
 KEY_GAP_SECS = 0.12
 ANSWER_SECS = 5.0
 """How long the SIP thread may take to act on an order."""
+LINGER_SECS = 0.7
+"""A CANCEL or BYE is followed by answers, one of which we must acknowledge, and is sent again once after 0.5 s."""
 TRACED_SECS = 0.02
 """How long the message trace may lag behind an event."""
 
@@ -96,6 +98,7 @@ class Stack:
     _outgoing: str = ""
     """The Call-ID of the order that the SIP thread is at."""
     _asides: set[asyncio.Task[None]] = field(default_factory=set)
+    _hung_up_at: float = -LINGER_SECS
     refused_inbound: int = 0
 
     async def start(self) -> Runtime:
@@ -113,9 +116,10 @@ class Stack:
             return self._runtime
 
     async def close(self) -> None:
-        """End it; may be called twice."""
+        """End it, once what was hung up lately has had its answers; may be called twice."""
         runtime, self._runtime = self._runtime, None
         if runtime is not None:
+            await asyncio.sleep(max(0.0, self._hung_up_at + LINGER_SECS - asyncio.get_running_loop().time()))
             with contextlib.suppress(BaresipError):
                 await runtime.close()
 
@@ -184,6 +188,7 @@ class Stack:
     async def hang_up(self, call: StackCall) -> None:
         """CANCEL or BYE; one that is over is success."""
         if not call.closed and self._runtime is not None:
+            self._hung_up_at = asyncio.get_running_loop().time()
             await self._runtime.cmd(lib.BP_CMD_CALL_HANGUP, args=str(call.handle))
 
     async def press(self, call: StackCall, digits: str) -> None:
