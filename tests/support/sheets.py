@@ -9,7 +9,8 @@ from xml.sax.saxutils import escape
 _TYPES = """<?xml version="1.0" encoding="UTF-8"?><Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">
 <Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>
 <Default Extension="xml" ContentType="application/xml"/>
-<Override PartName="/xl/workbook.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/>
+<Override PartName="/xl/workbook.xml"
+ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/>
 {sheets}</Types>"""
 _RELS = """<?xml version="1.0" encoding="UTF-8"?>
 <Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="rId1"
@@ -47,10 +48,7 @@ def workbook(sheets: Mapping[str, Sequence[Sequence[Cell]]], hidden: Sequence[st
         parts = "".join(f'<Override PartName="/xl/worksheets/s{n}.xml" ContentType="{_PART}"/>' for n, _ in numbered)
         book.writestr("[Content_Types].xml", _TYPES.format(sheets=parts))
         book.writestr("_rels/.rels", _RELS)
-        listed = "".join(
-            f'<sheet name="{escape(name)}" sheetId="{n}" r:id="rId{n}"{" state=" + chr(34) + "hidden" + chr(34) if name in hidden else ""}/>'
-            for n, (name, _) in numbered
-        )
+        listed = "".join(_listed(n, name, hidden=name in hidden) for n, (name, _) in numbered)
         book.writestr("xl/workbook.xml", f"<workbook {_MAIN} {_R}><sheets>{listed}</sheets></workbook>")
         links = "".join(
             f'<Relationship Id="rId{n}" Type="{_SHEET_TYPE}" Target="worksheets/s{n}.xml"/>' for n, _ in numbered
@@ -62,6 +60,11 @@ def workbook(sheets: Mapping[str, Sequence[Sequence[Cell]]], hidden: Sequence[st
         for n, (_, rows) in numbered:
             book.writestr(f"xl/worksheets/s{n}.xml", _sheet(rows))
     return made.getvalue()
+
+
+def _listed(n: int, name: str, *, hidden: bool) -> str:
+    state = ' state="hidden"' if hidden else ""
+    return f'<sheet name="{escape(name)}" sheetId="{n}" r:id="rId{n}"{state}/>'
 
 
 def _sheet(rows: Sequence[Sequence[Cell]]) -> str:

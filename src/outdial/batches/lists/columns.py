@@ -81,7 +81,7 @@ def plan(names: Sequence[str], number_column: str | None = None) -> Plan:
             overrides.append((place, OVERRIDES[meaning]))
             if name != meaning:
                 guesses.append(f"column {name!r} is read as {meaning}, which overrides the agent's")
-        elif meaning.startswith(RESERVED):
+        elif name.casefold().startswith(RESERVED):
             raise ListError(f"column {name!r}: names that begin with {RESERVED} are the server's own; rename it")
         else:
             variables.append((place, name))

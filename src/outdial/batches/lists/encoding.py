@@ -39,7 +39,7 @@ def encoding_of(file: BinaryIO) -> Encoding:
     if _is(file, "cp1252"):
         example = _first_strange_word(file)
         return Encoding(
-            "cp1252", f"it is not UTF-8 and was read as Windows-1252, e.g. {example!r}; --encoding says else"
+            "cp1252", f"it is not UTF-8 and was read as Windows-1252, e.g. {example!r}; --encoding says otherwise"
         )
     raise ListError("its letters are neither UTF-8 nor Windows-1252; name them with --encoding")
 

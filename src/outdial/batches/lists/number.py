@@ -13,7 +13,8 @@ _DECIMAL = re.compile(r"(\+?[0-9]{7,15})[.,]0+")
 _ROUNDED = re.compile(r"\+?[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]+")
 _SEVERAL = re.compile(r"[0-9]{5}[^0-9+()]*[/;,|&][^0-9+]*[+0-9(]|[0-9]\s*\n\s*[+0-9(]|[0-9][\s/;,|]+\+[0-9]")
 _ERROR = re.compile(r"#(?:N/A|NV|REF!|BEZUG!|NAME\?|VALUE!|WERT!|DIV/0!|NUM!|ZAHL!|NULL!|#+)", re.IGNORECASE)
-_WITHOUT_PLUS = re.compile(r"[0-9][0-9 \t\-.()/\u00a0\u2007\u2009\u202f\u2010-\u2014\u2212]*")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}[./][0-9]{1,2}[./](?:19|20)[0-9]{2}")
+_WITHOUT_PLUS = re.compile(r"[0-9(][0-9 \t\-.()/\u00a0\u2007\u2009\u202f\u2010-\u2014\u2212]*")
 _APOSTROPHES = "'`\u00b4\u2018\u2019"
 
 
@@ -86,6 +87,8 @@ def _refuse_what_is_lost(bare: str) -> None:
         raise BadNumber(Wrong.ROUNDED, why)
     if _ERROR.fullmatch(bare):
         raise BadNumber(Wrong.NUMBER, f"{bare!r} is an error of the spreadsheet, not a phone number")
+    if _DATE.fullmatch(bare):
+        raise BadNumber(Wrong.NUMBER, f"{bare!r} is a day, not a phone number")
     if _SEVERAL.search(bare):
         raise BadNumber(Wrong.NUMBER, "there is more than one phone number; one person is called at one number")
 
