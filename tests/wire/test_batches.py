@@ -3,7 +3,7 @@
 import csv
 import io
 
-from outdial.api import schema
+from outdial.api import conversation_schema, schema
 from tests.support.server import Desk, answered, until
 from tests.wire.golden import THE_SUPERSET
 
@@ -149,7 +149,7 @@ def test_a_conversation_is_told_for_every_call_that_was_sent(desk: Desk) -> None
         answered(desk.http.get(f"{desk.prefix}/conversations/{one['conversation_id']}")) for one in over["recipients"]
     )
     for seen in (busy, reached):
-        schema.Conversation.model_validate(seen)
+        conversation_schema.Conversation.model_validate(seen)
         assert seen["metadata"]["batch_call"]["batch_call_id"] == made["id"]
         assert seen["metadata"]["phone_call"]["direction"] == "outbound"
     assert (busy["status"], busy["metadata"]["phone_call"]["call_result"]) == ("failed", "busy")

@@ -10,11 +10,36 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from outdial import __version__
-from outdial.api import convai, refusals, schema, voiceai
+from outdial.api import (
+    agent_schema,
+    call_schema,
+    convai,
+    docs,
+    number_schema,
+    refusals,
+    schema,
+    voiceai,
+    webhook_schema,
+)
 from outdial.api.answers import json_answer
 from outdial.api.context import Context
 
-REQUESTS = (schema.SubmitBatch, schema.RetryBatch, schema.CreateAgent, schema.CreatePhoneNumber)
+REQUESTS = (
+    schema.SubmitBatch,
+    schema.RetryBatch,
+    agent_schema.CreateAgent,
+    agent_schema.UpdateAgent,
+    agent_schema.DuplicateAgent,
+    number_schema.CreatePhoneNumber,
+    number_schema.UpdatePhoneNumber,
+    call_schema.PlaceCall,
+    call_schema.PlaceTwilioCall,
+    call_schema.PlaceVoiceCall,
+    call_schema.PlaceWhatsAppCall,
+    webhook_schema.CreateWebhook,
+    webhook_schema.UpdateWebhook,
+    webhook_schema.UpdateSettings,
+)
 """Bodies that handlers read by themselves; FastAPI does not see them."""
 
 
@@ -35,8 +60,10 @@ def application(context: Context, *, before: Sequence[BaseRoute] = (), dialects:
     app.router.routes[:0] = before  # first: they are the busiest
     if dialects:
         app.include_router(convai.ROUTER)
+        app.include_router(convai.WORKSPACE)
         app.include_router(voiceai.ROUTER)
     app.add_api_route("/healthz", _healthz, methods=["GET"], response_model=schema.Health, operation_id="healthz")
+    docs.install(app)
     refusals.install(app)
     app.openapi = lambda: _description(app)  # type: ignore[method-assign] # FastAPI's own way to extend it
     return app

@@ -6,7 +6,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from outdial.api.context import context_of
-from outdial.domain.errors import NotAllowed
+from outdial.domain.errors import Complaint, NotAllowed, NotFound, Unprocessable
 from outdial.ports.store import KeyOwner
 
 _XI = APIKeyHeader(name="xi-api-key", scheme_name="xi-api-key", auto_error=False)
@@ -27,8 +27,21 @@ async def who_asks(
         raise NotAllowed("an API key is needed: header xi-api-key, x-api-key or Authorization", code="missing_api_key")
     for key in given:
         if len(key) <= LONGEST_KEY and (owner := await context_of(request).keys.owner(key)) is not None:
+            _check_text(request)
             return owner
     raise NotAllowed("this API key is not known here", code="invalid_api_key")
+
+
+def _check_text(request: Request) -> None:
+    """PostgreSQL's text can't hold a NUL: nothing is named with one, and nothing is found by one."""
+    for name, value in request.path_params.items():
+        if "\x00" in str(value):
+            raise NotFound(name.removesuffix("_id").replace("_", " "), "\\0", param=name)
+    for name, value in request.query_params.multi_items():
+        if "\x00" in name + value:
+            raise Unprocessable(
+                [Complaint(("query", name.replace("\x00", "")), "NUL is not a character of text", "text")]
+            )
 
 
 Caller = Annotated[KeyOwner, Depends(who_asks)]

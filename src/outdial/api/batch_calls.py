@@ -140,12 +140,6 @@ async def recipients(
     return json_answer({"recipients": rows, "next_cursor": following, "has_more": following is not None})
 
 
-async def conversation(request: Request, caller: Caller, conversation_id: str) -> Response:
-    """What one call became."""
-    row = await read.conversation(context_of(request).desk, caller.workspace_id, conversation_id)
-    return json_answer(render.conversation(row))
-
-
 def _bare(rows: Sequence[RecipientRow]) -> bytes:
     """A page of people as JSON, without the brackets around it."""
     return json_bytes([render.recipient(row) for row in rows])[1:-1]

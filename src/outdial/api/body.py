@@ -1,14 +1,15 @@
 """Reading a request's body: bounded in size and in time."""
 
 import asyncio
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import msgspec
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from outdial.api.refusals import TooLarge
 from outdial.api.submission import complaints_of
-from outdial.domain.errors import Invalid, Unavailable, Unprocessable
+from outdial.domain.errors import Complaint, Invalid, Unavailable, Unprocessable
 
 USUAL_LIMIT = 1 * 1024 * 1024
 """Bytes."""
@@ -33,9 +34,25 @@ async def body_of(request: Request, *, limit: int = USUAL_LIMIT) -> bytes:
 def as_model(body: bytes, model: type[M]) -> M:
     """The body as this model; an empty one is an empty object."""
     try:
-        return model.model_validate_json(body if body.strip() not in {b"", b"null"} else b"{}")
+        read = model.model_validate_json(body if body.strip() not in {b"", b"null"} else b"{}")
     except ValidationError as error:
         raise Unprocessable(complaints_of(error)) from None
+    if not _storable(given(read)):
+        raise Unprocessable([Complaint(("body",), "Input should have no NaN and no integers beyond 64 bits", "finite")])
+    return read
+
+
+def given(model: BaseModel | None) -> dict[str, Any]:
+    """What was sent of it, without defaults: unknown keys and nulls included."""
+    return {} if model is None else model.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+def _storable(value: object) -> bool:
+    """Whether it can be told again: JSON from outside may hold NaN, and integers beyond 64 bits."""
+    try:
+        return bool(msgspec.json.decode(msgspec.json.encode(value)) == value)
+    except (ValueError, OverflowError, TypeError, RecursionError):
+        return False
 
 
 async def _read(request: Request, limit: int) -> bytes:

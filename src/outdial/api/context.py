@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from outdial.api.reader import Reader
 from outdial.batches.desk import Desk
+from outdial.ports.blobs import Blobs
 from outdial.workspace.keys import KeyRing
 from outdial.workspace.numbers import CheckSettings
 
@@ -21,6 +22,8 @@ class Context:
     reader: Reader
     providers: Mapping[str, CheckSettings]
     """Providers that numbers can be made for, with their check of a number's settings."""
+    blobs: Blobs | None
+    """Where recordings are; None: nothing is recorded."""
     replay_secs: float
     """How long a twin of a request gets the first one's answer; 0: not at all."""
 

@@ -17,10 +17,13 @@ LAST_SECOND = 253_402_300_799
 
 # no NUL: PostgreSQL's text can't hold it
 Text = Annotated[str, StringConstraints(max_length=1_000, pattern=r"^[^\x00]*$")]
+AnsweredBy = Literal[
+    "human", "fax", "unknown", "machine_start", "machine_end_beep", "machine_end_silence", "machine_end_other"
+]
 LimitNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
-class _Open(BaseModel):
+class Open(BaseModel):
     """Keys beyond the published ones are accepted."""
 
     model_config = ConfigDict(extra="allow")
@@ -29,14 +32,14 @@ class _Open(BaseModel):
 # --- requests ------------------------------------------------------------------------------------------------------
 
 
-class ClientData(_Open):
+class ClientData(Open):
     """What the agent knows of one person; more keys are kept as they are."""
 
     dynamic_variables: dict[str, str | int | float | bool | None] | None = None
     conversation_config_override: dict[str, Any] | None = None
 
 
-class RecipientIn(_Open):
+class RecipientIn(Open):
     """One person to call."""
 
     id: str | None = Field(None, description="The caller's own id; unique in the batch")
@@ -45,7 +48,7 @@ class RecipientIn(_Open):
     conversation_initiation_client_data: ClientData | None = None
 
 
-class WhatsAppParams(_Open):
+class WhatsAppParams(Open):
     """Settings of WhatsApp calls."""
 
     whatsapp_phone_number_id: Text | None = None
@@ -53,15 +56,29 @@ class WhatsAppParams(_Open):
     whatsapp_call_permission_request_template_language_code: Text
 
 
-class TelephonyCallConfig(_Open):
+class MachineAction(Open):
+    """What to do once it is known who answered."""
+
+    action: Literal["hang_up"]
+    answered_by: list[AnsweredBy]
+
+
+class MachineDetection(Open):
+    """Of Twilio only."""
+
+    mode: Literal["enable", "detect_message_end"]
+    actions: list[MachineAction] | None = Field(None, max_length=20)
+
+
+class TelephonyCallConfig(Open):
     """How each call is placed."""
 
     ringing_timeout_secs: int | None = Field(None, ge=1, le=999)
     twilio_call_recording_enabled: bool | None = None
-    twilio_machine_detection: dict[str, Any] | None = None
+    twilio_machine_detection: MachineDetection | None = None
 
 
-class SubmitBatch(_Open):
+class SubmitBatch(Open):
     """A batch to call."""
 
     call_name: Text
@@ -78,39 +95,16 @@ class SubmitBatch(_Open):
     calling_hours: dict[str, Any] | None = Field(None, description="When people may be called; off unless given")
 
 
-class RetryBatch(_Open):
+class RetryBatch(Open):
     """Whom to call again besides those who were not reached."""
 
     include: list[Literal["voicemail", "cancelled"]] | None = None
 
 
-class CreateAgent(_Open):
-    """An agent to keep."""
-
-    conversation_config: dict[str, Any]
-    platform_settings: dict[str, Any] | None = None
-    workflow: dict[str, Any] | None = None
-    name: Text | None = None
-    tags: list[Text] | None = Field(None, max_length=100)
-
-
-class CreatePhoneNumber(_Open):
-    """A number to call from; what else its provider needs stands beside these keys."""
-
-    provider: Text
-    phone_number: Text
-    label: Text
-    agent_id: Text | None = None
-    supports_inbound: bool | None = None
-    supports_outbound: bool | None = None
-    max_concurrent_calls: LimitNumber | None = None
-    max_calls_per_second: float | None = Field(None, gt=0, le=100_000, allow_inf_nan=False)
-
-
 # --- answers -------------------------------------------------------------------------------------------------------
 
 
-class Batch(_Open):
+class Batch(Open):
     """A batch: the published fields, then ours."""
 
     id: str
@@ -139,7 +133,7 @@ class Batch(_Open):
     calling_hours: dict[str, Any] | None
 
 
-class Recipient(_Open):
+class Recipient(Open):
     """A person of a batch: the published fields, then ours."""
 
     id: str
@@ -162,7 +156,7 @@ class BatchWithRecipients(Batch):
     recipients_truncated: bool
 
 
-class BatchList(_Open):
+class BatchList(Open):
     """A workspace's batches, newest first."""
 
     batch_calls: list[Batch]
@@ -170,7 +164,7 @@ class BatchList(_Open):
     has_more: bool
 
 
-class RecipientList(_Open):
+class RecipientList(Open):
     """A stretch of a batch's people."""
 
     recipients: list[Recipient]
@@ -178,7 +172,7 @@ class RecipientList(_Open):
     has_more: bool
 
 
-class LeftAlone(_Open):
+class LeftAlone(Open):
     """People whom a retry would not call, and why."""
 
     outcome: Outcome
@@ -186,7 +180,7 @@ class LeftAlone(_Open):
     reason: str
 
 
-class RetryPreview(_Open):
+class RetryPreview(Open):
     """What a retry would do now."""
 
     would_call: int
@@ -194,136 +188,11 @@ class RetryPreview(_Open):
     would_not: list[LeftAlone]
 
 
-class AgentId(_Open):
-    """A new agent."""
-
-    agent_id: str
+class Nothing(Open):
+    """An empty object: it is done."""
 
 
-class AgentMetadata(_Open):
-    """When an agent was made and changed."""
-
-    created_at_unix_secs: int
-    updated_at_unix_secs: int
-
-
-class AccessInfo(_Open):
-    """Who made it: an API key, which has no name to show."""
-
-    is_creator: bool
-    creator_name: str
-    creator_email: str
-    role: Literal["admin", "editor", "commenter", "viewer"]
-
-
-class Agent(_Open):
-    """An agent as kept."""
-
-    agent_id: str
-    name: str
-    conversation_config: dict[str, Any]
-    metadata: AgentMetadata
-    platform_settings: dict[str, Any]
-    phone_numbers: list[dict[str, Any]]
-    whatsapp_accounts: list[dict[str, Any]]
-    workflow: dict[str, Any] | None
-    access_info: AccessInfo
-    tags: list[str]
-
-
-class PhoneNumberId(_Open):
-    """A new number."""
-
-    phone_number_id: str
-
-
-class PhoneNumber(_Open):
-    """A number as kept; never its secrets."""
-
-    phone_number: str
-    label: str
-    phone_number_id: str
-    provider: str
-    supports_inbound: bool
-    supports_outbound: bool
-    assigned_agent: dict[str, Any] | None
-    max_concurrent_calls: int | None
-    max_calls_per_second: float | None
-    halted_reason: str | None
-
-
-class BatchOfCall(_Open):
-    """Which person of which batch a conversation was with."""
-
-    batch_call_id: str
-    batch_call_recipient_id: str
-
-
-class PhoneCall(_Open):
-    """The call under a conversation."""
-
-    type: str
-    direction: Literal["outbound"]
-    phone_number_id: str
-    agent_number: str
-    external_number: str
-    call_sid: str
-    call_result: str | None
-
-
-class ConversationMetadata(_Open):
-    """When and how a conversation went."""
-
-    start_time_unix_secs: int
-    accepted_time_unix_secs: int | None
-    call_duration_secs: int
-    termination_reason: str
-    error: dict[str, Any] | None
-    warnings: list[str]
-    batch_call: BatchOfCall | None
-    phone_call: PhoneCall
-    outcome: Outcome | None
-
-
-class TranscriptItem(_Open):
-    """Something said."""
-
-    role: Literal["user", "agent"]
-    message: str | None
-    time_in_call_secs: int
-    tool_calls: list[dict[str, Any]]
-    tool_results: list[dict[str, Any]]
-    interrupted: bool
-
-
-class Analysis(_Open):
-    """What became of it."""
-
-    call_successful: Literal["success", "failure", "unknown"]
-    transcript_summary: str
-    evaluation_criteria_results: dict[str, Any]
-    data_collection_results: dict[str, Any]
-
-
-class Conversation(_Open):
-    """A conversation: every call that was sent is one, answered or not."""
-
-    agent_id: str
-    agent_name: str
-    conversation_id: str
-    status: Literal["initiated", "in-progress", "processing", "done", "failed"]
-    user_id: str | None
-    metadata: ConversationMetadata
-    transcript: list[TranscriptItem]
-    analysis: Analysis | None
-    conversation_initiation_client_data: dict[str, Any]
-    has_audio: bool
-    has_user_audio: bool
-    has_response_audio: bool
-    has_auxiliary_audio: bool
-
-
-class Health(_Open):
+class Health(Open):
     """That the server answers."""
 
     status: Literal["ok"]
@@ -333,7 +202,7 @@ class Health(_Open):
 # --- refusals ------------------------------------------------------------------------------------------------------
 
 
-class ErrorDetail(_Open):
+class ErrorDetail(Open):
     """What went wrong, and where."""
 
     type: str
@@ -344,13 +213,13 @@ class ErrorDetail(_Open):
     param: str | None = None
 
 
-class Error(_Open):
+class Error(Open):
     """Every refusal but a 422."""
 
     detail: ErrorDetail
 
 
-class FieldError(_Open):
+class FieldError(Open):
     """One place of a request that has not the published shape."""
 
     loc: list[str | int]
@@ -358,7 +227,7 @@ class FieldError(_Open):
     type: str
 
 
-class ValidationError(_Open):
+class ValidationError(Open):
     """A 422: at most 100 places."""
 
     detail: list[FieldError]

@@ -4,12 +4,13 @@ msgspec reads what is well formed. What it refuses is read again by the publishe
 all (`"5"` for 5) or words each complaint as FastAPI does.
 """
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import msgspec
 from pydantic import ValidationError
 
-from outdial.api.schema import LAST_SECOND, SubmitBatch
+from outdial.api.schema import LAST_SECOND, AnsweredBy, SubmitBatch
 from outdial.batches.order import Order, OrderHead
 from outdial.batches.people import MOST_PEOPLE, Person, check_people
 from outdial.domain import window
@@ -37,10 +38,20 @@ class _WhatsApp(msgspec.Struct):
     whatsapp_phone_number_id: _Text | None = None
 
 
+class _MachineAction(msgspec.Struct):
+    action: Literal["hang_up"]
+    answered_by: list[AnsweredBy]
+
+
+class _MachineDetection(msgspec.Struct, omit_defaults=True):
+    mode: Literal["enable", "detect_message_end"]
+    actions: Annotated[list[_MachineAction], msgspec.Meta(max_length=20)] | None = None
+
+
 class _Telephony(msgspec.Struct):
     ringing_timeout_secs: Annotated[int, msgspec.Meta(ge=1, le=999)] | None = None
     twilio_call_recording_enabled: bool | None = None
-    twilio_machine_detection: dict[str, Any] | None = None
+    twilio_machine_detection: _MachineDetection | None = None
 
 
 class _Submit(msgspec.Struct):
@@ -123,14 +134,18 @@ def _head(submit: _Submit) -> OrderHead:
 
 
 def _telephony(given: _Telephony | None) -> dict[str, Any]:
+    return telephony_config(None if given is None else msgspec.to_builtins(given))
+
+
+def telephony_config(given: Mapping[str, Any] | None) -> dict[str, Any]:
     """Completed with the published defaults: the strict client wants the object and its two keys."""
-    given = given or _Telephony()
+    given = given or {}
     complete: dict[str, Any] = {
-        "ringing_timeout_secs": given.ringing_timeout_secs or 60,
-        "twilio_call_recording_enabled": given.twilio_call_recording_enabled or False,
+        "ringing_timeout_secs": given.get("ringing_timeout_secs") or 60,
+        "twilio_call_recording_enabled": given.get("twilio_call_recording_enabled") or False,
     }
-    if given.twilio_machine_detection is not None:
-        complete["twilio_machine_detection"] = given.twilio_machine_detection
+    if given.get("twilio_machine_detection") is not None:
+        complete["twilio_machine_detection"] = given["twilio_machine_detection"]
     return complete
 
 

@@ -132,10 +132,11 @@ def _build(settings: Settings, listening: socket.socket, hurry: asyncio.Event) -
     readiness = Readiness(store, dialling.tenure, dialling.phones)
     reader = Reader()
     context = Context(
-        desk=Desk(store, rings, clock, Twins(store, clock)),
+        desk=Desk(store, rings, clock, Twins(store, clock), dials=frozenset(PROVIDERS)),
         keys=KeyRing(store, clock),
         reader=reader,
         providers={name: spec.check_settings for name, spec in PROVIDERS.items()},
+        blobs=None,
         replay_secs=settings.replay_secs,
     )
     callbacks = {name: spec.read_callback for name, spec in PROVIDERS.items()}

@@ -16,6 +16,8 @@ class Desk:
     signal: Signal
     clock: Clock
     twins: Twins
+    dials: frozenset[str] | None = None
+    """Providers through which calls can be placed here; None: any."""
 
     async def ring(self, *topics: Topic) -> None:
         """Wake whoever listens; what was decided is committed already, so a lost ring only costs time."""

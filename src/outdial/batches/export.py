@@ -9,7 +9,7 @@ from typing import Any
 
 from outdial.batches import read
 from outdial.batches.desk import Desk
-from outdial.ports.store import BatchRow, RecipientRow
+from outdial.ports.store import BatchRow, ConversationRow, RecipientRow
 from outdial.runtime.ids import conversation_id
 
 COLUMNS = (
@@ -22,7 +22,13 @@ COLUMNS = (
     "conversation_id",
     "created_at",
     "updated_at",
+    "call_started_at",
+    "call_answered_at",
+    "call_ended_at",
+    "call_duration_secs",
+    "call_reason",
 )
+"""The last five are of the latest conversation."""
 MOST_VARIABLES = 500
 """Columns of dynamic variables; a list that invents a name for each person does not make a table of them."""
 
@@ -32,7 +38,10 @@ async def export(desk: Desk, batch: BatchRow, *, most: int | None = None) -> Asy
     variables = await _variables(desk, batch, most)
     yield _lines([[*COLUMNS, *(_column(name) for name in variables)]])
     async for rows in read.pages(desk, batch, most=most):
-        yield _lines([[*_known(row), *_values(row, variables)] for row in rows])
+        calls = await desk.store.calls([row.conversation_key for row in rows if row.conversation_key])
+        yield _lines(
+            [[*_known(row), *_call(calls.get(row.conversation_key or "")), *_values(row, variables)] for row in rows]
+        )
 
 
 async def _variables(desk: Desk, batch: BatchRow, most: int | None) -> list[str]:
@@ -66,6 +75,14 @@ def _known(row: RecipientRow) -> list[str]:
         _iso(row.created_at),
         _iso(row.updated_at),
     ]
+
+
+def _call(call: ConversationRow | None) -> list[str]:
+    if call is None:
+        return [""] * 5
+    talked = f"{call.ended_at - call.answered_at:.1f}" if call.ended_at and call.answered_at else ""
+    times = [_iso(at) if at else "" for at in (call.started_at, call.answered_at, call.ended_at)]
+    return [*times, talked, "" if call.ending is None else call.ending.reason]
 
 
 def _values(row: RecipientRow, variables: list[str]) -> list[str]:

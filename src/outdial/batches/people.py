@@ -46,7 +46,9 @@ def check_people(
         if len(complaints) >= MOST_COMPLAINTS:
             break
         window = ALWAYS if hours is None else window_class(hours, zones(number), otherwise=otherwise)
-        checked.append(NewRecipient(recipient_id, number, person.client_data_json, window))
+        checked.append(
+            NewRecipient(recipient_id, number, person.client_data_json, window, _whatsapp(person, loc, complaints))
+        )
     if complaints:
         raise Unprocessable(complaints)
     return checked
@@ -68,6 +70,15 @@ def _number(person: Person, loc: _Loc, complaints: list[Complaint]) -> str:
     except ImpossibleNumber as error:
         complaints.append(Complaint((*loc, "phone_number"), f"Value error, {error.message}", "value_error"))
         return ""
+
+
+def _whatsapp(person: Person, loc: _Loc, complaints: list[Complaint]) -> str | None:
+    """Kept beside the number that is called."""
+    own = person.whatsapp_user_id
+    if own is not None and (len(own) > LONGEST_ID or "\x00" in own):
+        why = f"Value error, a WhatsApp user id has at most {LONGEST_ID} characters"
+        complaints.append(Complaint((*loc, "whatsapp_user_id"), why, "value_error"))
+    return own
 
 
 def _id(person: Person, loc: _Loc, seen: set[str], complaints: list[Complaint]) -> str:

@@ -1,15 +1,16 @@
 """Reading batches: one, a list of them, their people page by page, and the conversation that a call became."""
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as BadBase64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from outdial.batches.desk import Desk
-from outdial.domain.errors import Invalid, NotFound
+from outdial.domain.errors import Invalid, NotFound, named
 from outdial.domain.outcome import Outcome
 from outdial.domain.recipient import RecipientStatus
-from outdial.ports.store import BatchRow, ConversationRow, RecipientPage, RecipientRow
+from outdial.ports.store import BatchRow, ConversationRow, ConversationScope, RecipientPage, RecipientRow
 from outdial.runtime.ids import call_key_of
 
 PAGE = 200
@@ -20,6 +21,9 @@ COMPLETE_UP_TO = 10_000
 """A batch with no more people than this is told in full, as the published wire does; above: LONGEST_PAGE of them."""
 LONGEST_LIST = 500
 """Batches in one answer; more are behind the cursor."""
+
+
+_CALL_KEY = re.compile(r"[0-9a-f-]{36}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +86,43 @@ async def recipients(
     )
 
 
-async def conversation(desk: Desk, workspace_id: int, conversation_id: str) -> ConversationRow:
-    """What a call became; NotFound."""
+async def conversations(
+    desk: Desk,
+    workspace_id: int,
+    scope: ConversationScope,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    fits: Callable[[ConversationRow], bool] | None = None,
+) -> tuple[tuple[ConversationRow, ...], str | None]:
+    """A stretch of conversations, and the cursor behind it."""
+    after = None if cursor is None else _read_place(cursor)
+    page = await desk.store.conversations(workspace_id, scope, limit=limit, after=after, fits=fits)
+    if page.after is None:
+        return page.rows, None
+    return page.rows, _pack(f"c.{round(page.after[0] * 1_000_000)}.{page.after[1]}")
+
+
+def call_key_named(conversation_id: str) -> str:
+    """The call of this conversation; NotFound where the text is no such id."""
     call_key = call_key_of(conversation_id)
     if call_key is None:
         raise NotFound("conversation", conversation_id, param="conversation_id")
-    try:
-        return await desk.store.conversation(workspace_id, call_key)
-    except NotFound:
-        raise NotFound("conversation", conversation_id, param="conversation_id") from None
+    return call_key
+
+
+async def conversation(desk: Desk, workspace_id: int, conversation_id: str) -> ConversationRow:
+    """What a call became; NotFound."""
+    with named("conversation_id"):
+        return await desk.store.conversation(workspace_id, call_key_named(conversation_id))
+
+
+async def erase(desk: Desk, workspace_id: int, conversation_id: str) -> str:
+    """Erase what was said and known; its call_key. NotFound; StillGoing."""
+    with named("conversation_id"):
+        call_key = call_key_named(conversation_id)
+        await desk.store.delete_conversation(workspace_id, call_key, now=desk.clock.now())
+    return call_key
 
 
 def ord_cursor(next_ord: int) -> str:
@@ -116,6 +148,28 @@ def _read_cursor(cursor: str) -> tuple[float, int]:
         case ["b", micros, row_id] if micros.isdecimal() and row_id.isdecimal() and len(micros + row_id) < 36:
             return int(micros) / 1_000_000, int(row_id)
     raise _bad_cursor()
+
+
+def _read_place(cursor: str) -> tuple[float, str]:
+    match _unpack(cursor).split("."):
+        case ["c", micros, key] if micros.isdecimal() and len(micros) < 18 and _CALL_KEY.fullmatch(key):
+            return int(micros) / 1_000_000, key
+    raise _bad_cursor()
+
+
+def number_cursor(kind: str, number: int) -> str:
+    """A place in a list that is numbered through."""
+    return _pack(f"{kind}.{number}")
+
+
+def read_number_cursor(kind: str, cursor: str | None) -> int:
+    """The place again; 0 without a cursor."""
+    if cursor is None:
+        return 0
+    found, _, number = _unpack(cursor).partition(".")
+    if found != kind or not number.isdecimal():
+        raise _bad_cursor()
+    return min(int(number), 2**31)
 
 
 def _pack(text: str) -> str:

@@ -629,7 +629,10 @@ class Store(Protocol):
         agent_public_id: str | None,
         now: float | None = None,
     ) -> list[BatchRow]:
-        """Newest first; `before` is (created_at, id) of the last one seen; `now` as for `batch`."""
+        """Newest first; `before` is (created_at, id) of the last one seen; `now` as for `batch`.
+
+        NotFound for an agent that the workspace never had.
+        """
         ...
 
     async def recipients(

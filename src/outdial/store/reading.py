@@ -11,7 +11,7 @@ from outdial.domain.recipient import RecipientStatus
 from outdial.ports.store import Answered, BatchRow, ConversationRow, ReadyBatch, RecipientPage, RecipientRow, RequestKey
 from outdial.runtime.ids import conversation_id
 from outdial.store import acts, why
-from outdial.store.conversations import conversation_row
+from outdial.store.conversations import conversation_row, known_id
 from outdial.store.deciding import find
 from outdial.store.decisions import undone_of
 from outdial.store.desk import Desk
@@ -70,6 +70,7 @@ class Reading(Desk):
         created_at, batch_id = (micros(before[0]), before[1]) if before else (None, None)
 
         def read(tx: Reads) -> list[BatchRow]:
+            known_id(tx, "agent", "agent_known", workspace_id, agent_public_id)
             rows = tx.rows(
                 "batches_of_workspace",
                 workspace_id=workspace_id,

@@ -1,11 +1,25 @@
 """Agents: who talks. The configuration is kept as it was given; only what limits calls is read here."""
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 from outdial.domain.errors import Invalid
+from outdial.domain.merge import merged
 from outdial.ports.store import AgentRow, Store
 from outdial.runtime.clock import Clock
 from outdial.runtime.ids import new_public_id
+
+
+@dataclass(frozen=True, slots=True)
+class AgentChange:
+    """What of an agent is to be another; None: as it is."""
+
+    name: str | None = None
+    conversation_config: dict[str, Any] | None = None
+    """Only what changes; so the settings."""
+    platform_settings: dict[str, Any] | None = None
+    workflow: dict[str, Any] | None = None
+    tags: tuple[str, ...] | None = None
 
 
 async def create(
@@ -35,6 +49,40 @@ async def create(
         concurrency_limit=concurrency_limit(platform_settings),
     )
     return await store.create_agent(workspace_id, agent, now=now)
+
+
+async def change(store: Store, clock: Clock, workspace_id: int, agent_id: str, wanted: AgentChange) -> AgentRow:
+    """The agent as it is from now on, also for batches that are running."""
+    return await store.change_agent(workspace_id, agent_id, lambda before: changed(before, wanted), now=clock.now())
+
+
+def changed(before: AgentRow, wanted: AgentChange) -> AgentRow:
+    """The agent with what is wanted of it."""
+    settings = merged(before.platform_settings, wanted.platform_settings or {})
+    return replace(
+        before,
+        name=before.name if wanted.name is None else wanted.name,
+        conversation_config=merged(before.conversation_config, wanted.conversation_config or {}),
+        platform_settings=settings,
+        workflow=before.workflow if wanted.workflow is None else wanted.workflow,
+        tags=before.tags if wanted.tags is None else wanted.tags,
+        concurrency_limit=concurrency_limit(settings),
+    )
+
+
+async def duplicate(store: Store, clock: Clock, workspace_id: int, agent_id: str, name: str | None) -> AgentRow:
+    """Another agent that is like this one."""
+    model = await store.agent(workspace_id, agent_id)
+    return await create(
+        store,
+        clock,
+        workspace_id,
+        name=name or f"{model.name} (copy)",
+        conversation_config=model.conversation_config,
+        platform_settings=model.platform_settings,
+        workflow=model.workflow,
+        tags=model.tags,
+    )
 
 
 def concurrency_limit(platform_settings: dict[str, Any]) -> int | None:

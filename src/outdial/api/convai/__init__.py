@@ -1,5 +1,5 @@
 """ElevenLabs' wire: `/v1/convai/…`."""
 
-from outdial.api.convai.routes import ROUTER
+from outdial.api.convai.routes import ROUTER, WORKSPACE
 
-__all__ = ["ROUTER"]
+__all__ = ["ROUTER", "WORKSPACE"]

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from outdial.api import batch_calls, schema
+from outdial.api import batch_calls, call_schema, calls, conversation_schema, conversations, schema
 from outdial.api.auth import Caller
 from outdial.api.route import add
 from outdial.api.voiceai.schema import LastDoc, ListLimit
@@ -32,5 +32,14 @@ add(ROUTER, "DELETE", _BATCH, batch_calls.delete, name="voiceai_delete_batch", s
 add(ROUTER, "GET", f"{_BATCH}/export", batch_calls.export, name="voiceai_export_batch", media_type="text/csv")
 add(ROUTER, "GET", f"{_BATCH}/recipients", batch_calls.recipients, name="voiceai_list_recipients",
     answer=schema.RecipientList)  # fmt: skip
-add(ROUTER, "GET", "/conversations/{conversation_id}", batch_calls.conversation, name="voiceai_get_conversation",
-    answer=schema.Conversation)  # fmt: skip
+
+_CONVERSATION = "/conversations/{conversation_id}"
+add(ROUTER, "GET", "/conversations", conversations.listed, name="voiceai_list_conversations",
+    answer=conversation_schema.ConversationList)  # fmt: skip
+add(ROUTER, "GET", _CONVERSATION, conversations.get, name="voiceai_get_conversation",
+    answer=conversation_schema.Conversation)  # fmt: skip
+add(ROUTER, "DELETE", _CONVERSATION, conversations.delete, name="voiceai_delete_conversation", answer=schema.Nothing)
+add(ROUTER, "GET", f"{_CONVERSATION}/audio", conversations.audio, name="voiceai_get_audio", media_type="audio/mpeg")
+
+add(ROUTER, "POST", "/outbound-call", calls.voice, name="voiceai_call",
+    body=call_schema.PlaceVoiceCall, answer=call_schema.PlacedCall)  # fmt: skip
