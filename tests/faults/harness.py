@@ -25,7 +25,7 @@ from typing import Any, Self
 
 import httpx
 
-from tests.faults.judge import FINAL, RETRIED, Fault, Line, Phase, Trial, Verdict, judge, read_log
+from tests.faults.judge import FINAL, RETRIED, Decision, Fault, Line, Phase, Trial, Verdict, judge, read_log
 from tests.faults.unreliable import UnreliableWay
 from tests.support.carrier import Carrier
 from tests.support.postgres import Databases, PostgresServer
@@ -106,7 +106,7 @@ class Node:
 
     @property
     def log(self) -> Path:
-        return self.folder / f"{self.name}.log"
+        return self.folder / f"{self.name}-{self.port}.log"
 
     def launch(self, failpoints: str = "") -> None:
         """Start it, without waiting."""
@@ -210,9 +210,11 @@ class World:
         self.reviving = True
         """Whether what dies is started again."""
         self._stopped_at = 0.0
+        self._avoided: Node | None = None
+        """One that is asleep."""
 
     def _urls(self) -> list[str]:
-        return [node.url for node in self.nodes if node.runs and not node.stopped]
+        return [node.url for node in self.nodes if node.runs and not node.stopped and node is not self._avoided]
 
     def _settings(self) -> dict[str, str]:
         settings = {
@@ -354,7 +356,7 @@ class World:
         phase.batch, phase.recipients, phase.by_outcome = seen, seen["recipients"], preview["by_outcome"]
         phase.unfinished = [one for one in phase.recipients if one["status"] not in FINAL]
         for one in phase.recipients:
-            if one["outcome"] == "unknown" and one["conversation_id"]:
+            if one["outcome"] in {"unknown", "network_error"} and one["conversation_id"]:
                 talk = self.get(f"/v1/convai/conversations/{one['conversation_id']}")
                 phase.conversations[one["conversation_id"]] = talk
         return phase
@@ -377,6 +379,12 @@ class World:
         answer = self.post(path)
         if answer["status"] == "cancelled":
             trial.phases[-1].cancel_answered = time.time()
+
+    def decide(self, trial: Trial, kind: str, *include: str) -> None:
+        """Retry or cancel a batch that goes on."""
+        asked = time.time()
+        self.post(f"/v1/convai/batch-calling/{trial.batch_id}/{kind}", {"include": list(include)} if include else None)
+        trial.decisions.append(Decision(kind, asked, time.time()))
 
     # --- harm
 
@@ -407,6 +415,7 @@ class World:
 
     def arm(self, node: Node, failpoints: str) -> None:
         """An orderly stop, which is no fault, and another life with these fail points."""
+        self._avoided = None
         node.signal(signal.SIGTERM)
         node.bury()
         node.launch(failpoints)
@@ -421,6 +430,20 @@ class World:
         node.bury()
         self.nodes.remove(node)
         self.faults.append(Fault("node", began, began + 4))
+
+    def kill_while_starting(self, node: Node, after: float) -> None:
+        """kill -9 of a server, and again of its next life before it is up."""
+        began = time.time()
+        node.signal(signal.SIGKILL)
+        node.bury()
+        node.launch()
+        time.sleep(after)
+        node.signal(signal.SIGKILL)
+        node.bury()
+        self.counts["kills"] += 2
+        self._revive(node, "server", began, "")
+        if self.own_carrier:
+            self.faults.append(Fault("carrier", began, time.time()))
 
     def kill_worker(self, node: Node) -> bool:
         """kill -9 of a call worker; its server starts another."""
@@ -469,10 +492,27 @@ class World:
             yield
         finally:
             node.stopped = False
-            self.faults.append(Fault("stopped", began, time.time()))
+            self.faults.append(Fault("worker stopped" if what == "worker" else "stopped", began, time.time()))
             for pid in reversed(pids):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
+
+    def wait_asleep(self, node: Node, within: float) -> None:
+        """Until a server does not answer, but no longer; from then on the others are asked, if there are any."""
+        until = time.monotonic() + within
+        while time.monotonic() < until:
+            try:
+                httpx.get(f"{node.url}/healthz", timeout=0.25)
+            except httpx.TimeoutException:
+                self._avoided = node
+                return
+            except httpx.TransportError:
+                self.tend()
+            time.sleep(0.01)
+
+    def slept(self, since: float, *, worker: bool) -> None:
+        """A process slept now and then since that time: what it then sent or heard too late is in doubt."""
+        self.faults.append(Fault("worker asleep" if worker else "asleep", since, time.time()))
 
     def wait_stopped(self, node: Node, within: float) -> list[int]:
         """The processes of a node that a fail point stopped; a stopped one answers nobody, so nobody is asked."""
@@ -490,7 +530,8 @@ class World:
     def continue_(self, node: Node, pids: Sequence[int], *, past: float = 2.8) -> None:
         """Continue them once they were stopped for longer than a lease lasts."""
         time.sleep(max(0.0, self._stopped_at + past - time.time()))
-        self.faults.append(Fault("asleep", self._stopped_at, time.time()))
+        what = "asleep" if node.stopped else "worker asleep"
+        self.faults.append(Fault(what, self._stopped_at, time.time()))
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
@@ -505,6 +546,24 @@ class World:
         self.postgres.start()
         self.counts["restarts"] += 1
         self.faults.append(Fault("postgres", began, time.time()))
+
+    @contextmanager
+    def frozen_postgres(self) -> Iterator[None]:
+        """SIGSTOP of the database server with all its processes; they go on where they were."""
+        assert self.postgres is not None
+        began = time.time()
+        with self.postgres.frozen():
+            self.counts["stops"] += 1
+            yield
+        self.faults.append(Fault("postgres", began, time.time()))
+
+    def double(self, node: Node) -> Node:
+        """Another process under the name of a node, which takes over what that one held."""
+        other = Node(node.name, node.folder, node.settings)
+        other.launch()
+        assert other.wait_up(), other.log.read_text()[-4000:]
+        self.nodes.append(other)
+        return other
 
     def tend(self) -> None:
         """Notice what died at a fail point, and start it again without one."""

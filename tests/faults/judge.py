@@ -1,5 +1,6 @@
 """The verdict on a batch that went through faults: the network's own log against what the API says."""
 
+import itertools
 import json
 import math
 import uuid
@@ -13,8 +14,11 @@ AFTER_CANCEL_SECS = 2.0
 """Nothing is dialled later than this after the answer to a cancel."""
 SEND_SECS = 2.0
 """Nothing is sent later than this after GO was asked for."""
-CLAIM_TO_GO_SECS = 4.0
-"""What a claim may take until its GO is asked for, on a machine that is busy with being killed."""
+CLAIM_TO_GO_SECS = 1.5
+"""What a claim may take until its GO is asked for, on a busy machine."""
+SLOWED_SECS = 4.0
+"""What it may take where the server or its database was held up in between."""
+HOLD_UP = frozenset({"server", "node", "postgres", "stopped", "asleep"})
 NEWS_SECS = 15.0
 """Until the server knows of a call's end: repeats of reports, its own time away, a look-up."""
 FINAL = frozenset({"completed", "failed", "cancelled", "voicemail"})
@@ -80,7 +84,7 @@ class Fault:
     """Something that was done to the machine; unix seconds."""
 
     what: str
-    """server, worker, carrier, node, stopped, postgres, asleep."""
+    """server, worker, carrier, node, postgres; stopped, asleep: a server; worker stopped, worker asleep."""
     began: float
     over: float
 
@@ -100,12 +104,21 @@ class Phase:
     unfinished: list[dict[str, Any]] = field(default_factory=list)
     """Who had not ended when our patience did."""
     conversations: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Of the unknown ones, by conversation id."""
+    """Of those who are unknown or came to a network error, by conversation id."""
     cancel_answered: float = math.inf
     retried_outcomes: frozenset[str] = RETRIED
     """Whom the retry after this pass takes."""
     whose: frozenset[str] | None = None
     """Numbers that this pass may dial; None: those of the first list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A retry or cancel of a batch that goes on; unix seconds."""
+
+    kind: str
+    asked: float
+    answered: float
 
 
 @dataclass(slots=True)
@@ -115,6 +128,8 @@ class Trial:
     batch_id: str
     numbers: tuple[str, ...]
     phases: list[Phase] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+    """Where it is retried and cancelled while it runs, its rounds overlap: then there is one phase, and these."""
 
 
 @dataclass(slots=True)
@@ -178,6 +193,8 @@ class _Judgement:
         self, trial: Trial, log: Sequence[Line], faults: Sequence[Fault], verdict: Verdict, *, gentle: bool
     ) -> None:
         self.trial, self.faults, self.verdict, self.gentle = trial, faults, verdict, gentle
+        self.residue: dict[str, Fault] = {}
+        """By attempt: the stop that excuses it."""
         ours = set(trial.numbers)
         self.log = [line for line in log if line.number in ours]
         self.dialled = [line for line in self.log if line.event == "dialled"]
@@ -187,11 +204,18 @@ class _Judgement:
         self.verdict.dialled += len(self.dialled)
         self._each_attempt_once()
         self._none_overdue()
+        self._one_call_at_a_time()
+        if self.trial.decisions:
+            self._a_retry_before_each_further_call()
+            self._after_decisions()
         for before, phase in zip([None, *self.trial.phases], self.trial.phases, strict=False):
             self._everybody_ended(phase)
             self._counters(phase)
-            self._nobody_twice(phase, before)
-            self._after_cancel(phase)
+            if not self.trial.decisions:
+                self._nobody_twice(phase, before)
+                self._after_cancel(phase)
+            if before is not None:
+                self._others_unchanged(phase, before)
             for person in phase.recipients:
                 self._outcome(person, phase)
 
@@ -206,14 +230,67 @@ class _Judgement:
         """The key of an attempt tells when it was claimed (UUIDv7)."""
         for line in self.dialled:
             claimed = (uuid.UUID(line.call_key).int >> 80) / 1000
-            if line.t - claimed <= SEND_SECS + CLAIM_TO_GO_SECS:
+            held_up = any(f.what in HOLD_UP and f.began <= line.t and f.over >= claimed - 1 for f in self.faults)
+            if line.t - claimed <= SEND_SECS + (SLOWED_SECS if held_up else CLAIM_TO_GO_SECS):
                 continue
             words = f"{line.number[-4:]} {line.call_key} dialled {line.t - claimed:.1f} s after its claim"
-            (self.verdict.residue if self._stopped_before(line) else self.verdict.late).append(words)
+            (self.verdict.residue if self._excused(line) else self.verdict.late).append(words)
 
-    def _stopped_before(self, line: Line) -> bool:
-        """Whether it was dialled right when a stopped process was continued: stopped between check and send."""
-        return any(fault.what == "stopped" and 0 <= line.t - fault.over <= 0.5 for fault in self.faults)
+    def _excused(self, line: Line) -> bool:
+        """Whether it was dialled right when a stopped process was continued, which may be once for each stop.
+
+        A process has one thread that sends, so at most one call can be between its check and its send.
+        """
+        if line.call_key in self.residue:
+            return True
+        used = set(self.residue.values())
+        for fault in self.faults:
+            if "stopped" in fault.what and 0 <= line.t - fault.over <= 0.5 and fault not in used:
+                self.residue[line.call_key] = fault
+                return True
+        return False
+
+    def _one_call_at_a_time(self) -> None:
+        """Nobody is rung while an earlier call to him is up, unless the network itself lost that one."""
+        last: dict[str, Line] = {}
+        for line in self.dialled:
+            before, last[line.number] = last.get(line.number), line
+            if before is None:
+                continue
+            ended = self.by_key.get(("ended", _bare(before.call_key)))
+            lost = any(f.what == "carrier" and before.t <= f.over and f.began <= line.t for f in self.faults)
+            if not lost and (ended is None or ended.t > line.t):
+                self.verdict.twice.append(f"{line.number} rung by {line.call_key} while {before.call_key} was up")
+
+    def _a_retry_before_each_further_call(self) -> None:
+        """Rounds overlap: between two calls to the same number lies a retry, each of which counts once a person."""
+        for number in self.trial.numbers:
+            left = [one for one in self.trial.decisions if one.kind == "retry"]
+            calls = [line for line in self.dialled if line.number == number]
+            for before, line in itertools.pairwise(calls):
+                fit = next((one for one in left if one.answered >= before.t and one.asked <= line.t), None)
+                if fit is None:
+                    self.verdict.twice.append(f"{number} dialled again without a retry: {line.call_key}")
+                else:
+                    left.remove(fit)
+
+    def _after_decisions(self) -> None:
+        for line in self.dialled:
+            for cancel in self.trial.decisions:
+                after = line.t - cancel.answered
+                reopened = any(
+                    one.kind == "retry" and cancel.answered <= one.asked <= line.t for one in self.trial.decisions
+                )
+                if cancel.kind == "cancel" and after > AFTER_CANCEL_SECS and not reopened:
+                    self.verdict.late.append(f"{line.number} {line.call_key} dialled {after:.2f} s after a cancel")
+
+    def _others_unchanged(self, phase: Phase, before: Phase) -> None:
+        """Whom a round does not take stays as he was, but for truth that came late."""
+        was = {person["phone_number"]: person["outcome"] for person in before.recipients}
+        for person in phase.recipients:
+            earlier = was.get(person["phone_number"])
+            if person["round"] < phase.round and earlier not in {person["outcome"], "unknown", "cancelled"}:
+                self.verdict.wrong.append(f"round {phase.round}: {_who(person)} was {earlier} before and is not of it")
 
     def _nobody_twice(self, phase: Phase, before: Phase | None) -> None:
         times = Counter(line.number for line in self.dialled if phase.began <= line.t < phase.over)
@@ -235,7 +312,7 @@ class _Judgement:
             after = line.t - phase.cancel_answered
             if phase.began <= line.t < phase.over and after > AFTER_CANCEL_SECS:
                 words = f"{line.number[-4:]} {line.call_key} dialled {after:.2f} s after the cancel"
-                (self.verdict.residue if self._stopped_before(line) else self.verdict.late).append(words)
+                (self.verdict.residue if self._excused(line) else self.verdict.late).append(words)
 
     # --- what the API says
 
@@ -263,13 +340,13 @@ class _Judgement:
                 )
 
     def _outcome(self, person: Mapping[str, Any], phase: Phase) -> None:
-        if person["status"] not in FINAL or person["round"] != phase.round:
+        if person["status"] not in FINAL or (person["round"] != phase.round and not self.trial.decisions):
             return
         outcome, number = person["outcome"], person["phone_number"]
         calls = [line for line in self.dialled if line.number == number and line.t < phase.over]
         here = [line for line in calls if line.t >= phase.began]
         key = _bare((person["conversation_id"] or "").removeprefix("conv_"))
-        if outcome == "unknown":
+        if outcome == "unknown" or (("dialled", key) not in self.by_key and self._unsent(person, phase)):
             self._unknown(person, phase, key)
             return
         if not here and outcome not in NEVER_DIALLED and not (calls and ("ended", key) in self.by_key):
@@ -286,7 +363,7 @@ class _Judgement:
                 self.verdict.wrong.append(f"round {phase.round}: {_who(person)} was of a call that nobody dialled")
             return
         allowed = {outcome_of(dialled.number, dialled.nth)}
-        if not math.isinf(phase.cancel_answered):
+        if not math.isinf(phase.cancel_answered) or any(one.kind == "cancel" for one in self.trial.decisions):
             allowed.add("cancelled")
         if not self.gentle:
             allowed.add("network_error")  # given up while it rang, because its server was gone
@@ -294,6 +371,15 @@ class _Judgement:
                 allowed.add("completed")
         if outcome not in allowed:
             self.verdict.wrong.append(f"round {phase.round}: {_who(person)}, the network has it {sorted(allowed)}")
+
+    def _unsent(self, person: Mapping[str, Any], phase: Phase) -> bool:
+        """Whether it had been given up as unknown when its owner came back and could say that it was never sent.
+
+        Such a one needs the same excuse as an unknown one, and a retry takes both.
+        """
+        talk = phase.conversations.get(str(person["conversation_id"]), {})
+        reason: str = talk.get("metadata", {}).get("termination_reason", "")
+        return bool(person["outcome"] == "network_error") and reason == "unsent"
 
     def _unknown(self, person: Mapping[str, Any], phase: Phase, key: str) -> None:
         self.verdict.unknown += 1

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.harness import Result, check
-from tests.faults.scenarios import POINTS, cancel_at
+from tests.faults.scenarios import POINTS, cancel_at, decisions
 
 OnBoth = Callable[[Callable[[Path, str], Result]], None]
 
@@ -25,3 +25,15 @@ def test_nobody_is_dialled_after_a_cancel(
 def test_cancel_at_every_fail_point(action: str, point: str, on_both: OnBoth) -> None:
     seed = 300 + POINTS.index(point) * 10 + (action == "kill")
     on_both(lambda folder, database: cancel_at(folder, database, seed, point=point, action=action))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(900, 903))
+def test_retries_and_cancels_of_a_running_batch(seed: int, on_both: OnBoth) -> None:
+    on_both(lambda folder, database: decisions(folder, database, seed, people=100))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(950, 952))
+def test_decisions_that_are_carried_out_in_chunks(seed: int, on_both: OnBoth) -> None:
+    on_both(lambda folder, database: decisions(folder, database, seed, people=3_000))

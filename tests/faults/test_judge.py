@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.judge import Fault, Line, Phase, Trial, Verdict, judge, outcome_of
+from tests.faults.judge import Decision, Fault, Line, Phase, Trial, Verdict, judge, outcome_of
 
 NUMBER = "+49150000010000"
 START = 1_800_000_000.0
@@ -76,6 +76,30 @@ def test_a_second_round_may_dial_again_whom_it_takes_and_nobody_else() -> None:
         assert (not judge([Trial("b", (NUMBER,), phases)], log, [], gentle=False).twice) is good
 
 
+def test_whoever_is_rung_while_an_earlier_call_is_up_is_found() -> None:
+    k, other = key(), key(START + 0.05)
+    log = [*call(k), *call(other, START + 0.05, nth=2)]
+    trial = Trial("b", (NUMBER,), [Phase(0, START - 1, START + 60, recipients=[person(k)])])
+    assert "was up" in str(judge([trial], log, [], gentle=False).twice)
+
+
+def test_in_overlapping_rounds_each_further_call_needs_a_retry_of_its_own() -> None:
+    keys = [key(START + n) for n in range(3)]
+    log = [line for n, k in enumerate(keys) for line in call(k, START + n, nth=n + 1)]
+    retries = [Decision("retry", START + 0.5, START + 0.6), Decision("retry", START + 1.5, START + 1.6)]
+    for given, good in ((retries, True), (retries[:1], False), (retries[1:] * 2, False)):
+        trial = Trial("b", (NUMBER,), [Phase(0, START - 1, START + 60, recipients=[person(keys[-1])])], list(given))
+        assert (not judge([trial], log, [], gentle=False).twice) is good, given
+
+
+def test_a_dial_after_a_cancel_needs_a_retry_between() -> None:
+    k = key(START + 5)
+    cancel, retry = Decision("cancel", START, START + 0.1), Decision("retry", START + 4, START + 4.1)
+    for given, good in (([cancel], False), ([cancel, retry], True), ([retry], True)):
+        trial = Trial("b", (NUMBER,), [Phase(0, START - 1, START + 60, recipients=[person(k)])], given)
+        assert (not judge([trial], call(k, START + 5), [], gentle=False).late) is good, given
+
+
 def test_who_never_ended_is_lost() -> None:
     k = key()
     assert verdict(call(k), [person(k, status="initiated", outcome=None)], finished=0).lost
@@ -115,6 +139,10 @@ def test_a_dial_long_after_its_claim_is_late_unless_its_process_was_stopped_righ
     found = verdict(log, [person(k)], stopped)
     assert found.good
     assert found.residue
+    other = key(START)
+    two = verdict([*log, *call(other, START + 8.05, nth=2)], [person(k)], stopped)
+    assert len(two.residue) == 1, "one thread sends"
+    assert two.late
 
 
 def test_unknown_needs_a_fault() -> None:
@@ -123,6 +151,20 @@ def test_unknown_needs_a_fault() -> None:
     assert verdict(call(k), [person(k, "unknown")], Fault("carrier", START + 0.05, START + 1)).good
     assert verdict(call(k), [person(k, "unknown")], Fault("server", START, START + 1)).unexplained
     assert verdict([], [person(k, "unknown")]).unexplained
+
+
+def test_unsent_after_it_was_given_up_needs_a_fault_too() -> None:
+    lost = person(key(), "network_error")
+    for reason, faults, good in (
+        ("unsent", [Fault("stopped", START + 1, START + 5)], True),
+        ("unsent", [], False),
+        ("connection", [Fault("stopped", START + 1, START + 5)], False),
+    ):
+        talk = {"metadata": {"start_time_unix_secs": int(START), "termination_reason": reason}}
+        counters = {"total_calls_scheduled": 1, "total_calls_dispatched": 1, "total_calls_finished": 1}
+        phase = Phase(0, START - 1, START + 60, recipients=[lost], batch=counters)
+        phase.conversations[lost["conversation_id"]] = talk
+        assert judge([Trial("b", (NUMBER,), [phase])], [], faults, gentle=False).good is good, (reason, faults)
 
 
 @pytest.mark.parametrize(

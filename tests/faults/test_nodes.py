@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.harness import Result, World, check
-from tests.faults.scenarios import POINTS, node_lost, postgres_restarts, stop_at, stops
+from tests.faults.scenarios import POINTS, node_lost, postgres_restarts, stop_at, stops, taken_over
 from tests.support.postgres import Databases, PostgresServer
 
 OnBoth = Callable[[Callable[[Path, str], Result]], None]
@@ -21,6 +21,12 @@ def test_the_other_node_finishes_what_a_killed_one_left(tmp_path: Path, database
 @pytest.mark.parametrize("seed", range(400, 403))
 def test_nodes_lost(seed: int, tmp_path: Path, database: Callable[[str], str]) -> None:
     check(node_lost(tmp_path, database("postgres"), seed=seed))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(450, 453))
+def test_a_stopped_node_that_was_replaced(seed: int, tmp_path: Path, database: Callable[[str], str]) -> None:
+    check(taken_over(tmp_path, database("postgres"), seed=seed))
 
 
 @pytest.mark.long

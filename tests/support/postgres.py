@@ -12,7 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,24 @@ class PostgresServer:
         """As a crash, then up again."""
         self.stop(how=signal.SIGQUIT)
         self.start()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stopped with all its processes (each leads a group of its own), and continued."""
+        assert self._process is not None
+        postmaster = self._process.pid
+        kept = [
+            int(pid) for path in Path(f"/proc/{postmaster}/task").glob("*/children") for pid in path.read_text().split()
+        ]
+        for pid in (postmaster, *kept):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in (*kept, postmaster):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
 
     def remove(self) -> None:
         """Stop it and erase everything."""
