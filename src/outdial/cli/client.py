@@ -103,6 +103,8 @@ class Client:
                     yield chunk
             except (OSError, http.client.HTTPException) as error:
                 raise Failed(f"the answer of {self.url} broke off: {_reason(error)}") from None
+            if getattr(answer, "length", 0):  # http.client ends in silence where a known length is not reached
+                raise Failed(f"the answer of {self.url} broke off")
 
     def _request(self, method: str, path: str, query: Mapping[str, object], data: bytes | None = None) -> Request:
         return Request(self._url(path, query), data=data, method=method)  # noqa: S310 - http only, see __post_init__
