@@ -18,6 +18,7 @@ from outdial.api import (
     number_schema,
     refusals,
     schema,
+    suppression_schema,
     voiceai,
     webhook_schema,
 )
@@ -39,6 +40,8 @@ REQUESTS = (
     webhook_schema.CreateWebhook,
     webhook_schema.UpdateWebhook,
     webhook_schema.UpdateSettings,
+    suppression_schema.AddDoNotCall,
+    suppression_schema.SomeNumbers,
 )
 """Bodies that handlers read by themselves; FastAPI does not see them."""
 

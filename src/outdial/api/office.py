@@ -13,7 +13,7 @@ from outdial.api.webhook_schema import CreateWebhook, UpdateSettings, UpdateWebh
 from outdial.domain import window
 from outdial.domain.errors import NotFound, named
 from outdial.ports.store import KeyOwner, WebhookRow
-from outdial.workspace import webhooks
+from outdial.workspace import hours, webhooks
 
 NOTHING_SET: dict[str, Any] = {
     "conversation_initiation_client_data_webhook": None,
@@ -77,12 +77,12 @@ async def update_settings(request: Request, caller: Caller) -> Response:
     """Change the workspace's settings; what is not mentioned stays."""
     desk = context_of(request).desk
     sent = given(as_model(await body_of(request), UpdateSettings))
-    hours = sent.pop("calling_hours", ...)
-    if hours is not ...:
-        window.parse(hours)
+    wanted = sent.pop("calling_hours", ...)
+    if wanted is not ...:
+        window.parse(wanted)  # refused before anything is changed
     await webhooks.choose(desk.store, caller.workspace_id, sent)
-    if hours is not ...:
-        await desk.store.set_calling_hours(caller.workspace_id, hours, now=desk.clock.now())
+    if wanted is not ...:
+        await hours.change(desk.store, desk.signal, desk.clock, caller.workspace_id, wanted)
     return await _told(request, caller)
 
 

@@ -57,6 +57,7 @@ def batch(row: BatchRow) -> dict[str, Any]:
         "status_reason": row.status_reason or ("paused" if row.paused and row.status in _GOING_ON else ""),
         "paused": row.paused,
         "calling_hours": row.calling_hours,
+        "suppressed_count": row.suppressed,
     }
 
 

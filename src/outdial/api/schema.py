@@ -92,7 +92,16 @@ class SubmitBatch(Open):
     whatsapp_params: WhatsAppParams | None = None
     telephony_call_config: TelephonyCallConfig | None = None
     target_concurrency_limit: LimitNumber | None = None
-    calling_hours: dict[str, Any] | None = Field(None, description="When people may be called; off unless given")
+    calling_hours: dict[str, Any] | None = Field(
+        None,
+        description="When people may be called; null or absent: the workspace's. See docs/calling-hours.md",
+        examples=[
+            {
+                "timezone": None,
+                "rules": [{"weekdays": ["mon", "tue", "wed", "thu", "fri"], "start": "09:00", "end": "18:00"}],
+            }
+        ],
+    )
 
 
 class RetryBatch(Open):
@@ -130,7 +139,8 @@ class Batch(Open):
     branch_name: str | None
     status_reason: str = Field(description="Why nobody is called just now, or how it ended; empty most of the time")
     paused: bool
-    calling_hours: dict[str, Any] | None
+    calling_hours: dict[str, Any] | None = Field(description="Its own; null: the workspace's, if that has any")
+    suppressed_count: int = Field(description="People who are not called because they are on the do-not-call list")
 
 
 class Recipient(Open):

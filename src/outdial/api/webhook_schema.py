@@ -99,7 +99,9 @@ class UpdateSettings(Open):
     can_use_mcp_servers: bool | None = None
     rag_retention_period_days: int | None = Field(None, ge=0, le=3_650)
     default_livekit_stack: Literal["standard", "static"] | None = None
-    calling_hours: dict[str, Any] | None = Field(None, description="Of batches without their own; null: none")
+    calling_hours: dict[str, Any] | None = Field(
+        None, description="Of batches without their own; null: none. See docs/calling-hours.md"
+    )
 
 
 class WorkspaceSettings(UpdateSettings):

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from outdial import __version__
-from outdial.cli import agents, batch, keys, numbers, operating, submitting
+from outdial.cli import agents, batch, dnc, keys, numbers, operating, submitting
 from outdial.cli.client import Failed
 from outdial.cli.options import INTERRUPTED, REFUSED, Database
 from outdial.domain.errors import OutdialError
@@ -88,6 +88,7 @@ batch.register(app)
 operating.register(app)
 app.add_typer(agents.app, name="agents")
 app.add_typer(numbers.app, name="numbers")
+app.add_typer(dnc.app, name="dnc")
 app.add_typer(keys.app, name="keys")
 
 

@@ -20,6 +20,7 @@ from outdial.api import (
 from outdial.api.auth import Caller
 from outdial.api.convai.schema import AgentFilter, LastDoc, ListLimit
 from outdial.api.route import add
+from outdial.api.suppression_routes import do_not_call_routes
 
 ROUTER = APIRouter(prefix="/v1/convai", tags=["convai"])
 _BATCH = "/batch-calling/{batch_id}"
@@ -97,6 +98,8 @@ add(ROUTER, "GET", "/whatsapp-accounts", office.list_whatsapp_accounts, name="co
 add(ROUTER, "GET", _ACCOUNT, office.whatsapp_account, name="convai_get_whatsapp_account", answer=schema.Nothing)
 add(ROUTER, "PATCH", _ACCOUNT, office.whatsapp_account, name="convai_update_whatsapp_account", answer=schema.Nothing)
 add(ROUTER, "DELETE", _ACCOUNT, office.whatsapp_account, name="convai_delete_whatsapp_account", answer=schema.Nothing)
+
+do_not_call_routes(ROUTER, prefix="convai")
 
 WORKSPACE = APIRouter(prefix="/v1/workspace", tags=["convai"])
 """Addresses of the same product outside of its prefix."""

@@ -6,6 +6,7 @@ from starlette.responses import Response
 from outdial.api import batch_calls, call_schema, calls, conversation_schema, conversations, schema
 from outdial.api.auth import Caller
 from outdial.api.route import add
+from outdial.api.suppression_routes import do_not_call_routes
 from outdial.api.voiceai.schema import LastDoc, ListLimit
 
 ROUTER = APIRouter(prefix="/v1/voiceai", tags=["voiceai"])
@@ -43,3 +44,5 @@ add(ROUTER, "GET", f"{_CONVERSATION}/audio", conversations.audio, name="voiceai_
 
 add(ROUTER, "POST", "/outbound-call", calls.voice, name="voiceai_call",
     body=call_schema.PlaceVoiceCall, answer=call_schema.PlacedCall)  # fmt: skip
+
+do_not_call_routes(ROUTER, prefix="voiceai")

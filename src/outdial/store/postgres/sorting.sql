@@ -23,4 +23,4 @@ where p.batch_id = :batch_id and p.ord = r.ord and p.window_class = 0;
 select r.ord, r.generation, r.due_at, c.generation as current
 from recipient r
 join batch_control c on c.batch_id = r.batch_id
-where r.batch_id = :batch_id and r.window_class = 0 and r.ord in (select k.value::int from jsonb_array_elements_text(:ords::jsonb) k);
+where r.batch_id = :batch_id and r.window_class = 0 and r.ord = any (array(select k.value::int from jsonb_array_elements_text(:ords::jsonb) k));

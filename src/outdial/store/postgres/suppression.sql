@@ -6,12 +6,15 @@ from jsonb_to_recordset(:rows::jsonb) as r (number text, reason text)
 on conflict (workspace_id, number) do nothing;
 
 -- name: unsuppress
+-- An array: looked up number by number, however few the planner believes to be there.
 delete from suppression
-where workspace_id = :workspace_id and number in (select k.value from jsonb_array_elements_text(:numbers::jsonb) as k);
+where workspace_id = :workspace_id
+    and number = any (array(select k.value from jsonb_array_elements_text(:numbers::jsonb) as k));
 
 -- name: suppressed
 select number, reason, source, created_at from suppression
-where workspace_id = :workspace_id and number in (select k.value from jsonb_array_elements_text(:numbers::jsonb) as k);
+where workspace_id = :workspace_id
+    and number = any (array(select k.value from jsonb_array_elements_text(:numbers::jsonb) as k));
 
 -- name: suppressions_after
 select number, reason, source, created_at from suppression
@@ -29,4 +32,4 @@ where r.batch_id = :batch_id and r.ord >= :first and r.ord <= :last;
 
 -- name: recipients_suppress
 update recipient set status = :status, outcome = :outcome, due_at = null, updated_at = :now::bigint
-where batch_id = :batch_id and ord in (select k.value::int from jsonb_array_elements_text(:ords::jsonb) k);
+where batch_id = :batch_id and ord = any (array(select k.value::int from jsonb_array_elements_text(:ords::jsonb) k));
