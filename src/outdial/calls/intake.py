@@ -85,7 +85,7 @@ class Intake:
             self._give_up(taken.batch_id)
         if taken.state in _OVER:
             self._over(taken.call_key)
-        if taken.changed and taken.outcome is not None:
+        if taken.outcome is not None:
             self.meters.call_ended(taken.provider, taken.outcome)
         if taken.was_unknown:
             self.meters.truth_came_late(taken.provider)

@@ -251,9 +251,9 @@ class Taken:
     """A cancel asked to give this call up, and it is still under way."""
     provider: str = ""
     outcome: Outcome | None = None
-    """Of the attempt, once it ended or was lost."""
+    """Of the attempt, if it ended or was lost just now. Of reports that are taken together, one is told."""
     was_unknown: bool = False
-    """It had been lost, and is not any more."""
+    """It had been lost, and is not any more; told once too."""
 
 
 @dataclass(frozen=True, slots=True)

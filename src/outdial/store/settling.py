@@ -44,6 +44,8 @@ class _Fate:
     freed: bool = False
     doubtful: bool = False
     was_unknown: bool = False
+    told: bool = False
+    """Somebody was told of the change: others whose reports came together with his count nothing."""
     news: list[CallEvent] = field(default_factory=list)
 
 
@@ -202,6 +204,8 @@ class Take(Kind[Taking, list[Taken]]):
     def _taken(case: Case, fate: _Fate, over: frozenset[int]) -> Taken:
         attempt = case.attempt
         wanted = GiveUp.EVEN_IF_ANSWERED if attempt.state is AttemptState.LIVE else GiveUp.UNLESS_ANSWERED
+        news = fate.changed and not fate.told
+        fate.told = True
         return Taken(
             call_key=attempt.call_key,
             batch_id=attempt.batch_id,
@@ -212,8 +216,8 @@ class Take(Kind[Taking, list[Taken]]):
             finished_batch=attempt.batch_id in over,
             give_up=attempt.state in UNDER_WAY and attempt.give_up >= wanted,
             provider=attempt.provider,
-            outcome=Outcome(attempt.outcome) if attempt.state in SETTLED and attempt.outcome else None,
-            was_unknown=fate.was_unknown,
+            outcome=Outcome(attempt.outcome) if news and attempt.state in SETTLED and attempt.outcome else None,
+            was_unknown=news and fate.was_unknown,
         )
 
 
