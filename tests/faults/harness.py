@@ -188,8 +188,13 @@ class World:
         unreliable: float | None = None,
         settings: dict[str, str] | None = None,
         postgres: PostgresServer | None = None,
+        one_dials: bool = False,
     ) -> None:
-        """Make it; `own_carrier`: serve starts the network, `unreliable`: share of the reports that come to harm."""
+        """Make it.
+
+        `own_carrier`: serve starts the network; `unreliable`: share of the reports that come to harm; `one_dials`: the
+        other nodes only serve.
+        """
         self.folder, self.database, self.seed = folder, database, seed
         self.engine = "sqlite" if database.startswith("sqlite") else "postgres"
         self.chance = random.Random(seed)
@@ -203,6 +208,7 @@ class World:
         self.carrier = Carrier(folder / "carrier.log", self.ring, self.talk)
         self.way = None if unreliable is None else UnreliableWay(seed, self._urls, unreliable)
         self._more = settings or {}
+        self._one_dials = one_dials
         self._names = [f"n{i}" for i in range(nodes)]
         self.nodes: list[Node] = []
         self._http = httpx.Client(timeout=8, headers={"xi-api-key": self.key})
@@ -243,6 +249,8 @@ class World:
             if self.way is not None:
                 self.way.__enter__()
             self.nodes = [Node(name, self.folder, self._settings()) for name in self._names]
+            for node in self.nodes[1:] if self._one_dials else []:
+                node.settings |= {"OUTDIAL_ROLE": "api", "OUTDIAL_PUBLIC_URL": self.nodes[0].url}
             for node in self.nodes:
                 node.launch()
                 assert node.wait_up(), node.log.read_text()[-4000:]

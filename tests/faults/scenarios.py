@@ -113,11 +113,11 @@ def kill_at(folder: Path, database: str, seed: int, *, point: str, people: int =
 
 
 def cancel_at(folder: Path, database: str, seed: int, *, point: str, action: str, people: int = 60) -> Result:
-    """A cancel while a process sleeps at a fail point, or dies there. On PostgreSQL the other node is asked."""
+    """A cancel while a process sleeps at a fail point or dies there; on PostgreSQL a node is asked that only serves."""
     began = time.monotonic()
     nodes = 1 if database.startswith("sqlite") else 2
     patient = {"OUTDIAL_NODE_TIMEOUT_SECS": "10"}  # a lease that outlives the sleep: it is no help
-    with World(folder, database, seed=seed, nodes=nodes, settings=patient) as world:
+    with World(folder, database, seed=seed, nodes=nodes, settings=patient, one_dials=True) as world:
         armed = _armed(world, point, action)
         world.arm(world.nodes[0], armed)
         trial = world.submit(people, at_once=world.chance.choice((5, 20)))
