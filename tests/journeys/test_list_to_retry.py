@@ -81,8 +81,8 @@ def test_a_refusal_is_exit_code_one_with_words(here: Desk, tmp_path: Path) -> No
     file.write_text("phone_number\n030 123\n")
     wrong = outdial(here.server, "submit", str(file), "--agent", here.agent_id, "--from", here.number_id)
     assert wrong.returncode == REFUSED
-    assert b"recipients.0.phone_number" in wrong.stderr
-    file.write_text("telephone\n+4930123456\n")
+    assert b"line 2, phone_number: it has no country code" in wrong.stderr
+    file.write_text("who\n+4930123456\n")
     wrong = outdial(here.server, "submit", str(file), "--agent", here.agent_id, "--from", here.number_id)
     assert b"no column 'phone_number'" in wrong.stderr
 

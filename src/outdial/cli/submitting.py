@@ -202,7 +202,7 @@ def _dry_run(gathered: Gathered, wish: Wish, *, as_json: bool) -> int:
         plain = plain or rules.workspace_hours(client)
     hours = parse_hours(plain)
     start = wish.start or SystemClock().utc().replace(microsecond=0)
-    found = verdict.legal(gathered, hours, start)
+    found = verdict.legal(gathered, hours, start, otherwise=wish.timezone)
     if as_json:
         tell.as_json(verdict.as_plain(gathered, found, hours, suppressed, start))
     else:
@@ -255,9 +255,10 @@ def _check_overrides(agent: dict[str, Any], gathered: Gathered) -> None:
     allowed = (settings.get("overrides") or {}).get("conversation_config_override") or {}
     refused = [".".join(path) for path in sorted(gathered.overrides) if not _allows(allowed, path)]
     if refused:
+        setting = f"platform_settings.overrides.conversation_config_override.{refused[0]}"
         raise Failed(
             f"{gathered.name} overrides {', '.join(refused)}, which agent {agent['name']!r} does not allow; leave the "
-            f"column out, or set the agent's platform_settings.overrides.conversation_config_override.{refused[0]} to true"
+            f"column out, or set the agent's {setting} to true"
         )
 
 

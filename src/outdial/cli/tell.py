@@ -89,6 +89,8 @@ def batch(row: Mapping[str, Any]) -> None:
     again = f", retry {row['retry_count']}" if row["retry_count"] else ""
     out.print(f"[bold]{row['id']}[/] {escape(repr(row['name']))}{again}", soft_wrap=True)
     out.print(f"  {escape(one_line(row))}", soft_wrap=True)
+    if never := row.get("suppressed_count"):
+        out.print(f"  {people(never)} on the do-not-call list: not called")
 
 
 def batch_list(rows: Iterable[Mapping[str, Any]]) -> None:

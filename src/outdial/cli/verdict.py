@@ -48,9 +48,11 @@ def notes(gathered: Gathered) -> Iterator[str]:
     if survey.doubled:
         first = ", ".join(f"{unit} {place} as {unit} {first}" for place, first in survey.doubles[:5])
         more = ", …" if survey.doubled > 5 else ""
-        yield f"{_rows(survey.doubled)} with a number that stands above ({first}{more}): called once for each, one after the other"
+        doubled = f"{_rows(survey.doubled)} with a number that stands above ({first}{more})"
+        yield f"{doubled}: called once for each, one after the other"
     if survey.rounded:
-        yield f"{_rows(survey.rounded)} with a number that ends in six zeros: look at it, a spreadsheet may have rounded it"
+        rounded = f"{_rows(survey.rounded)} with a number that ends in six zeros"
+        yield f"{rounded}: look at it, a spreadsheet may have rounded it"
     if gathered.people.nameless:
         yield f"{_rows(gathered.people.nameless)} with something in a column without a name; it was left out"
 
@@ -87,9 +89,15 @@ def too_many(gathered: Gathered) -> str:
     )
 
 
-def legal(gathered: Gathered, hours: CallingHours | None, start: datetime) -> list[Legal]:
-    """Zones of the list's phones, the most frequent first, with the first minute in which each may be called."""
-    counted = Counter(zones(number) for number in gathered.numbers())
+def legal(
+    gathered: Gathered, hours: CallingHours | None, start: datetime, *, otherwise: str | None = None
+) -> list[Legal]:
+    """Zones of the list's phones, the most frequent first, with the first minute in which each may be called.
+
+    `otherwise` is the zone of a number whose own nobody can tell, as the server has it.
+    """
+    unknown = frozenset({otherwise} if otherwise else ())
+    counted = Counter(zones(number) or unknown for number in gathered.numbers())
     return [Legal(these, n, opens_next(hours, these, start)) for these, n in counted.most_common()]
 
 
