@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import psycopg
 from psycopg import Connection, RawCursor, pq
+from psycopg.abc import PQGen
 from psycopg.adapt import Buffer, Loader
 from psycopg.rows import tuple_row
 from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import TextLoader
+from psycopg.waiting import Ready
 
 from outdial.domain.errors import BadSetting
 from outdial.store.engine import Trouble
@@ -44,7 +46,29 @@ MIGRATION_SECS = 120
 """How long a starting node waits for another's migration."""
 MIGRATION_LOCK = 0x6F757464  # "outd": one node migrates at a time
 
-_Conn = Connection[tuple[Any, ...]]
+T = TypeVar("T")
+
+
+class _Conn(Connection[tuple[Any, ...]]):
+    """A connection whose statements can be queued without a look at the socket after each.
+
+    In a pipeline psycopg polls after every statement, and at each poll the interpreter goes to another thread.
+    """
+
+    queueing = False
+
+    def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        """Drive a generator of psycopg; while queueing, only as far as it goes without an answer."""
+        if not self.queueing:
+            return super().wait(gen, interval=interval, timeout=timeout)
+        try:
+            next(gen)
+            while True:
+                gen.send(Ready.W)  # what the socket does not take yet stays in libpq's buffer
+        except StopIteration as over:
+            return cast("T", over.value)
+
+
 _Cursor = RawCursor[tuple[Any, ...]]
 
 _LOST_CLASSES = ("08", "57P")  # connection exceptions; the server is stopped, crashed or starting
@@ -169,8 +193,12 @@ class PostgresTx:
         """Send what was put, all of it in one round trip."""
         put, self._put = self._put, []
         with self._connection.pipeline():
-            for each in put:
-                each.cursor.execute(each.sql, each.arguments, prepare=each.arguments is not None)
+            self._connection.queueing = True
+            try:
+                for each in put:
+                    each.cursor.execute(each.sql, each.arguments, prepare=each.arguments is not None)
+            finally:
+                self._connection.queueing = False
 
     def _shaped(self, name: str, cursor: _Cursor) -> list[Row]:
         raw = cursor.fetchall()
@@ -355,7 +383,7 @@ class _Migrator:
 
 def connect(url: str, *, statement_secs: float) -> _Conn:
     """A connection in autocommit (transactions are begun by us), with time-outs and plain types."""
-    connection: _Conn = psycopg.connect(url, autocommit=True, **CONNECTION)
+    connection = _Conn.connect(url, autocommit=True, **CONNECTION)
     try:
         connection.execute(session_settings(statement_secs).encode())
         plain_types(connection)
