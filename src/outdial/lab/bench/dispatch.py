@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +28,9 @@ from outdial.store.signals import open_signal
 AT_ONCE = 1_000
 """Calls in hand, as a node with one call worker has."""
 WARM_UP = 500
+ROUNDS = 4
+LATER = 86_400.0
+"""Lists of the controls begin in so many seconds: the dispatcher beside them leaves them alone."""
 WITHIN_SECS = 600.0
 TRAITS = LinesTraits("loopback", can_look_up=True, horizon_secs=5.0, place_timeout_secs=10.0)
 
@@ -86,28 +89,41 @@ class Run:
 
 
 async def measure(place: Place, *, calls: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """The run between two controls of the same size."""
-    async with open_ground(place) as ground:
-        async with _dialling(ground) as (dial_all, _):
-            say("warming up")
-            await dial_all(WARM_UP)
-            say(f"dialling {calls}")
-            run = await dial_all(calls)
-        chunks = Chunks(typical(run.claims), *(typical(run.stats.kind(kind).sizes) for kind in ("go", "take")))
-        say("plain SQL, twice")
-        controls = [dial(ground, await ground.submit(calls), chunks) for _ in range(2)]
-    rate, control = run.calls / run.secs, sum(controls) / 2
+    """Runs and controls in turn, each on a list of its own, so that what else the machine does hits both alike."""
+    share = max(calls // ROUNDS, 1)
+    runs: list[Run] = []
+    controls: list[float] = []
+    async with open_ground(place) as ground, _dialling(ground) as dial_all:
+        say("warming up")
+        chunks = _chunks([await dial_all(WARM_UP)])
+        for n in range(ROUNDS):
+            say(f"plain SQL, then dialling {share}: {n + 1} of {ROUNDS}")
+            controls.append(await asyncio.to_thread(dial, ground, await ground.submit(share, later=LATER), chunks))
+            runs.append(await dial_all(share))
+            chunks = _chunks(runs)
+        controls.append(await asyncio.to_thread(dial, ground, await ground.submit(share, later=LATER), chunks))
+    rates = [run.calls / run.secs for run in runs]
+    rate = share * ROUNDS / sum(run.secs for run in runs)
+    control = len(controls) / sum(1 / c for c in controls)
     return {
-        "calls": calls,
+        "calls": share * ROUNDS,
         "calls_per_s": round(rate),
         "control_calls_per_s": round(control),
-        "controls": [round(c) for c in controls],
         "ratio": round(rate / control, 3),
-        "cpu_us_per_call": round(run.cpu / run.calls * 1e6),
+        "rounds": [round(r) for r in rates],
+        "controls": [round(c) for c in controls],
+        "cpu_us_per_call": round(sum(run.cpu for run in runs) / (share * ROUNDS) * 1e6),
         "wanted": {"ratio": 0.1 if place.engine == "sqlite" else 0.3, "calls_per_s": 1_700},
         "chunks": {"claim": chunks.claim, "go": chunks.go, "settle": chunks.settle},
-        "committer": told(run.stats),
+        "committer": told(runs[-1].stats),
     }
+
+
+def _chunks(runs: Sequence["Run"]) -> Chunks:
+    """How large the chunks of these runs were."""
+    claims: Counter[int] = sum((run.claims for run in runs), Counter())
+    kinds = [sum((run.stats.kind(kind).sizes for run in runs), Counter[int]()) for kind in ("go", "take")]
+    return Chunks(typical(claims), *(typical(sizes) for sizes in kinds))
 
 
 def told(stats: Stats) -> dict[str, Any]:
@@ -131,7 +147,7 @@ def told(stats: Stats) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _dialling(ground: Ground) -> AsyncIterator[tuple[Callable[[int], Any], Dialler]]:
+async def _dialling(ground: Ground) -> AsyncIterator[Callable[[int], Awaitable[Run]]]:
     """A node that dials; it is told how many, and answers when they are over."""
     clock, count = SystemClock(), _Count()
     claims = _noted_claims(ground)
@@ -166,7 +182,7 @@ async def _dialling(ground: Ground) -> AsyncIterator[tuple[Callable[[int], Any],
         return Run(calls, secs, cpu, stats, Counter(claims))
 
     try:
-        yield dial_all, dialler
+        yield dial_all
     finally:
         await group.stop()
 

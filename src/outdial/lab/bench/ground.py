@@ -29,8 +29,8 @@ class Ground:
     people: int = 0
     """Given a phone number so far; each has one of his own."""
 
-    async def submit(self, people: int) -> BatchRow:
-        """A new list, through the store."""
+    async def submit(self, people: int, *, later: float = 0.0) -> BatchRow:
+        """A new list, through the store; it begins in so many seconds."""
         first, self.people = self.people, self.people + people
         recipients = [
             NewRecipient(f"r{i}", f"+1555{i:08d}", '{"dynamic_variables":{"name":"Ada"}}')
@@ -42,7 +42,7 @@ class Ground:
             "bench",
             self.agent.id,
             self.number.id,
-            time.time(),
+            time.time() + later,
             target_concurrency_limit=HIGH,
         )
         batch_id = await self.store.stage(new, recipients, now=time.time())

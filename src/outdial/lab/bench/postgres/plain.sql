@@ -2,7 +2,7 @@
 
 -- name: plain_candidates
 select ord from due
-where batch_id = :batch_id and generation = 0 and window_class = 0 and due_at <= :now
+where batch_id = :batch_id and generation = 0 and window_class = 0 and due_at <= :due_at
 order by due_at, ord
 limit :n;
 
