@@ -2,11 +2,12 @@
 
 import asyncio
 import random
+from dataclasses import replace
 
 import pytest
 
 from outdial.domain.call import CallEvent, EventKind
-from outdial.domain.errors import NotFound
+from outdial.domain.errors import Invalid, NotFound
 from outdial.domain.outcome import Ending, Outcome
 from outdial.domain.recipient import RecipientStatus as S
 from outdial.ports.store import GoVerdict, RequestKey
@@ -287,6 +288,23 @@ async def test_a_twin_after_a_cancel_gets_the_batch_as_it_is_and_after_a_delete_
         await world.submit(5, request=key(world))
     with pytest.raises(NotFound):
         await world.store.replayed(key(world), now=world.now)
+
+
+async def test_a_callers_own_key_for_another_body_is_refused(world: World) -> None:
+    mine = RequestKey(world.workspace_id, "mine", 10, "one body")
+    batch = await world.submit(2, request=mine)
+    assert (await world.submit(2, request=mine)).id == batch.id
+    with pytest.raises(Invalid):
+        await world.submit(3, request=replace(mine, content="another body"))
+    assert len(await world.store.batches(world.workspace_id, limit=10, before=None, agent_public_id=None)) == 1
+
+
+async def test_cancel_ends_a_pause(world: World) -> None:
+    batch = await world.submit(2)
+    await world.store.pause(world.workspace_id, batch.public_id, paused=True, now=world.now)
+    assert not (await world.cancel(batch)).batch.paused
+    await world.retry(batch, S.CANCELLED)
+    assert len(await world.claim(batch)) == 2
 
 
 # --- everything at random --------------------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ def test_no_cause_of_the_network_is_without_a_row() -> None:
         (401, "bad_credentials", True),
         (402, "no_balance", True),
         (403, "forbidden", True),
-        (404, "refused", False),
+        (404, "not_a_network", True),
         (422, "refused", False),
         (302, "redirected", True),
     ],

@@ -16,7 +16,7 @@ _STATUS = {
     AttemptState.DIALING: "initiated",
     AttemptState.RINGING: "initiated",
     AttemptState.LIVE: "in-progress",
-    AttemptState.UNKNOWN: "processing",
+    AttemptState.UNKNOWN: "failed",
 }
 """Of a conversation that has not ended."""
 _RESULT = {

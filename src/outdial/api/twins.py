@@ -21,7 +21,8 @@ def request_key(request: Request, caller: KeyOwner, body: bytes) -> RequestKey |
     if own is not None:
         if not 1 <= len(own) <= LONGEST:
             raise Invalid(f"an Idempotency-Key has 1 to {LONGEST} characters", code="invalid_parameters", param=HEADER)
-        return RequestKey(caller.workspace_id, _digest(request, caller, b"key", own.encode("latin-1")), KEPT_SECS)
+        name = _digest(request, caller, b"key", own.encode("latin-1"))
+        return RequestKey(caller.workspace_id, name, KEPT_SECS, hashlib.sha256(body).hexdigest())
     replay_secs = context_of(request).replay_secs
     if replay_secs <= 0:
         return None

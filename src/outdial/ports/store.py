@@ -332,6 +332,8 @@ class RequestKey:
     """Digest of API key, route and body, or of the Idempotency-Key."""
     replay_secs: float
     """How long after its answer a twin still gets it."""
+    content: str = ""
+    """Digest of the body where `key` is of the caller's own naming."""
 
 
 @dataclass(frozen=True, slots=True)

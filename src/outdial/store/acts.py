@@ -3,7 +3,7 @@
 import msgspec
 
 from outdial.domain.batch import BatchStatus
-from outdial.domain.errors import NotFound
+from outdial.domain.errors import Invalid, NotFound
 from outdial.ports.store import Answered, BatchRow, RequestKey
 from outdial.store.instants import micros
 from outdial.store.op import Reads, Row, Tx
@@ -33,6 +33,7 @@ def answer(tx: Tx, request: RequestKey | None, answered: Answered, now: int) -> 
         key=request.key,
         batch_id=answered.batch.id,
         taken=answered.taken,
+        content=request.content,
         answer=msgspec.json.encode(answered.batch).decode(),
         now=now,
         expires_at=now + micros(request.replay_secs),
@@ -40,9 +41,20 @@ def answer(tx: Tx, request: RequestKey | None, answered: Answered, now: int) -> 
 
 
 def replay(tx: Reads, request: RequestKey, now: int) -> Answered | None:
-    """What a twin gets: the first answer, or the batch as it is now if it was cancelled since. NotFound if deleted."""
+    """What a twin gets: the first answer, or the batch as it is now if it was cancelled since. NotFound if deleted.
+
+    Invalid where the caller's own name for an act comes with another body: it is no twin, and must not be taken for one.
+    """
     row = tx.one("request_answered", workspace_id=request.workspace_id, key=request.key, now=now)
-    return None if row is None else _again(tx, row)
+    if row is None:
+        return None
+    if row.content != request.content:
+        raise Invalid(
+            "this Idempotency-Key was used for another body; send the same body again, or another key",
+            code="idempotency_key_reused",
+            param="Idempotency-Key",
+        )
+    return _again(tx, row)
 
 
 def _again(tx: Reads, row: Row) -> Answered:

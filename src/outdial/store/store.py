@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import tempfile
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from outdial.domain.errors import BadSetting
 from outdial.ports.store import ClaimLimits
@@ -115,7 +115,7 @@ def open_store(
 
 
 def _engine(url: str) -> Engine:
-    scheme = urlsplit(url).scheme
+    scheme = url.partition("://")[0]
     if scheme == "sqlite":
         path = unquote(url.removeprefix("sqlite:///"))
         if not url.startswith("sqlite:///") or not path or "?" in path:

@@ -44,7 +44,7 @@ where id = :id;
 update batch_control set cancelled = false where batch_id = :batch_id;
 
 -- name: control_cancel
-update batch_control set cancelled = true, generation = :generation where batch_id = :batch_id;
+update batch_control set cancelled = true, paused = false, generation = :generation where batch_id = :batch_id;
 
 -- name: control_pause
 update batch_control set paused = :paused where batch_id = :batch_id;

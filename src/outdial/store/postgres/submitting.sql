@@ -82,11 +82,12 @@ returning key;
 
 -- name: request_answer
 update request
-set batch_id = :batch_id, taken = :taken, answer = :answer, answered_at = :now, expires_at = :expires_at
+set batch_id = :batch_id, taken = :taken, content = :content, answer = :answer, answered_at = :now,
+    expires_at = :expires_at
 where workspace_id = :workspace_id and key = :key;
 
 -- name: request_answered
-select batch_id, taken, answer from request
+select batch_id, taken, content, answer from request
 where workspace_id = :workspace_id and key = :key and expires_at > :now::bigint and answer <> '';
 
 -- name: requests_prune

@@ -47,6 +47,9 @@ REFUSED: dict[int, tuple[str, bool]] = {
     401: ("bad_credentials", True),
     402: ("no_balance", True),
     403: ("forbidden", True),
+    # whoever answers there is no phone network: our URL is wrong, for everyone
+    404: ("not_a_network", True),
+    405: ("not_a_network", True),
 }
 """HTTP status of an order that was not taken: the reason, and whether it would hit every recipient alike."""
 

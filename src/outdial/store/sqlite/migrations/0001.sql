@@ -247,6 +247,8 @@ create table request (
     key text not null,
     batch_id integer not null,
     taken integer not null,
+    -- digest of the body where the caller named the act: the same name for something else is refused
+    content text not null default '',
     answer text not null,
     answered_at integer not null,
     expires_at integer not null,
