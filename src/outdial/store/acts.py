@@ -43,7 +43,7 @@ def answer(tx: Tx, request: RequestKey | None, answered: Answered, now: int) -> 
 def replay(tx: Reads, request: RequestKey, now: int) -> Answered | None:
     """What a twin gets: the first answer, or the batch as it is now if it was cancelled since. NotFound if deleted.
 
-    Invalid where the caller's own name for an act comes with another body: it is no twin, and must not be taken for one.
+    Invalid where the caller's own name for an act comes with another body: that is no twin.
     """
     row = tx.one("request_answered", workspace_id=request.workspace_id, key=request.key, now=now)
     if row is None:

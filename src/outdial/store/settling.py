@@ -24,7 +24,7 @@ from outdial.store.op import Footprint, Kind, Lane, Reads, Row, Tx
 from outdial.store.secrets import Vault
 
 CHECK_LEASE_SECS = 12.0
-"""How long a node has an attempt to itself to look it up: a look-up takes at most 8 s, and who dies in one leaves it."""
+"""How long a node has an attempt to itself to look it up; a look-up takes at most 8 s, and its node may die in it."""
 SETTLED = frozenset({AttemptState.ENDED, AttemptState.UNKNOWN})
 
 
