@@ -53,14 +53,17 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
+def command_of(pid: int) -> bytes:
+    """Its command line, empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def workers_of(pid: int) -> list[int]:
     """The call workers among a server's children."""
-    workers = []
-    for child in children_of(pid):
-        with suppress(OSError):
-            if b"outdial.app.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
-                workers.append(child)
-    return workers
+    return [child for child in children_of(pid) if b"outdial.app.worker" in command_of(child)]
 
 
 def _state_of(pid: int) -> str:
@@ -189,11 +192,12 @@ class World:
         settings: dict[str, str] | None = None,
         postgres: PostgresServer | None = None,
         one_dials: bool = False,
+        armed: Callable[[random.Random], str] | None = None,
     ) -> None:
         """Make it.
 
         `own_carrier`: serve starts the network; `unreliable`: share of the reports that come to harm; `one_dials`: the
-        other nodes only serve.
+        other nodes only serve; `armed`: draws the fail points for the first life of the first node.
         """
         self.folder, self.database, self.seed = folder, database, seed
         self.engine = "sqlite" if database.startswith("sqlite") else "postgres"
@@ -209,6 +213,7 @@ class World:
         self.way = None if unreliable is None else UnreliableWay(seed, self._urls, unreliable)
         self._more = settings or {}
         self._one_dials = one_dials
+        self.armed = "" if armed is None else armed(self.chance)
         self._names = [f"n{i}" for i in range(nodes)]
         self.nodes: list[Node] = []
         self._http = httpx.Client(timeout=8, headers={"xi-api-key": self.key})
@@ -252,8 +257,8 @@ class World:
             for node in self.nodes[1:] if self._one_dials else []:
                 node.settings |= {"OUTDIAL_ROLE": "api", "OUTDIAL_PUBLIC_URL": self.nodes[0].url}
             for node in self.nodes:
-                node.launch()
-                assert node.wait_up(), node.log.read_text()[-4000:]
+                node.launch(self.armed if node is self.nodes[0] else "")
+                assert node.wait_up() or node.failpoints, node.log.read_text()[-4000:]
             agent = self.post("/v1/convai/agents/create", {"name": "Ada", "conversation_config": {}})
             number = {"provider": "loopback", "phone_number": "+49305550100", "label": "faults"}
             self._agent, self._number = (
@@ -408,10 +413,16 @@ class World:
             self.faults.append(Fault("carrier", began, time.time()))
 
     @contextmanager
-    def dying(self, node: Node, after: float) -> Iterator[None]:
-        """kill -9 of a server while something is asked of it; who asks finds it dead and starts it again."""
+    def dying(self, node: Node, after: float, what: str = "server") -> Iterator[None]:
+        """kill -9 of a server while something is asked of it; who asks finds it dead and starts it again.
+
+        Or of its `reader` of bodies alone.
+        """
         victim = node.process
         assert victim is not None
+        if what == "reader":
+            yield from self._dying_reader(node, after)
+            return
         killer = threading.Timer(after, victim.kill)
         killer.start()
         try:
@@ -421,14 +432,21 @@ class World:
             victim.wait(10)
             self.tend()
 
-    def arm(self, node: Node, failpoints: str) -> None:
-        """An orderly stop, which is no fault, and another life with these fail points."""
-        self._avoided = None
-        node.signal(signal.SIGTERM)
-        node.bury()
-        node.launch(failpoints)
-        if not node.wait_up():
-            self.tend()  # it came by the point while it started
+    def _dying_reader(self, node: Node, after: float) -> Iterator[None]:
+        """The server keeps it, and starts another."""
+
+        def kill() -> None:
+            for pid in self._children(node, b"outdial.api.reader"):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                self.counts["kills"] += 1
+
+        killer = threading.Timer(after, kill)
+        killer.start()
+        try:
+            yield
+        finally:
+            killer.join()
 
     def kill_for_good(self, node: Node) -> None:
         """kill -9 of the whole process group of a node that does not come back."""
@@ -480,10 +498,13 @@ class World:
 
     def _kill_own_carrier(self) -> None:
         for node in self.nodes:
-            for child in children_of(node.pid):
-                with suppress(OSError):
-                    if b"outdial.lab.carrier" in Path(f"/proc/{child}/cmdline").read_bytes():
-                        os.kill(child, signal.SIGKILL)
+            for pid in self._children(node, b"outdial.lab.carrier"):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    @staticmethod
+    def _children(node: Node, module: bytes) -> list[int]:
+        return [pid for pid in children_of(node.pid) if module in command_of(pid)]
 
     @contextmanager
     def stopped(self, node: Node, what: str) -> Iterator[None]:

@@ -3,7 +3,9 @@
 import math
 import signal
 import time
+from functools import partial
 from pathlib import Path
+from random import Random
 
 from tests.faults.harness import Result, World, run_rounds
 from tests.faults.judge import Trial
@@ -54,7 +56,7 @@ def kills_while_asking(folder: Path, database: str, seed: int, *, times: int = 4
         chance, node = world.chance, world.nodes[0]
         trials: list[Trial] = []
         for _ in range(times):
-            with world.dying(node, chance.uniform(0.0, 0.06)):
+            with world.dying(node, chance.uniform(0.0, 0.06), what=chance.choice(("server", "server", "reader"))):
                 trials.append(world.submit(people))
             if chance.random() < 0.5:
                 world.pass_time(chance.uniform(0.0, 1.0))
@@ -94,22 +96,20 @@ SERVER_POINTS = ("after_claim", "before_go", "after_go", "before_settle", "in_co
 WORKER_POINTS = ("before_send", "after_send")
 POINTS = (*SERVER_POINTS, *WORKER_POINTS)
 _TIMES = {"after_claim": 6, "in_commit": 60, "after_commit": 60, "after_cancel": 1}
-"""How often a process comes by at least in a batch of 60."""
+"""How often a process comes by at least with a batch of 60; 30 where nothing stands here."""
 
 
 def kill_at(folder: Path, database: str, seed: int, *, point: str, people: int = 60) -> Result:
     """The process dies at a fail point, on a time that the seed names."""
     began = time.monotonic()
-    with World(folder, database, seed=seed, unreliable=0.4) as world:
+    with World(folder, database, seed=seed, unreliable=0.4, armed=partial(_armed, point, "kill")) as world:
         chance = world.chance
-        nth = chance.randint(1, _TIMES.get(point, 30))
-        world.arm(world.nodes[0], f"{point}=kill@{nth}")
         trial = world.submit(people, at_once=chance.choice((8, 20)))
         if point == "after_cancel":
             world.pass_time(chance.uniform(0.2, 1.0))
             world.cancel(trial, hang_up=chance.random() < 0.5)
         run_rounds(world, [trial], include=("cancelled",))
-        return world.verdict(f"kill at {point}", began, notes=f"@{nth}")
+        return world.verdict(f"kill at {point}", began, notes=world.armed)
 
 
 def cancel_at(folder: Path, database: str, seed: int, *, point: str, action: str, people: int = 60) -> Result:
@@ -117,38 +117,41 @@ def cancel_at(folder: Path, database: str, seed: int, *, point: str, action: str
     began = time.monotonic()
     nodes = 1 if database.startswith("sqlite") else 2
     patient = {"OUTDIAL_NODE_TIMEOUT_SECS": "10"}  # a lease that outlives the sleep: it is no help
-    with World(folder, database, seed=seed, nodes=nodes, settings=patient, one_dials=True) as world:
-        armed = _armed(world, point, action)
-        world.arm(world.nodes[0], armed)
+    armed = partial(_armed, point, "long sleep" if action == "sleep" and nodes == 2 else action)
+    with World(folder, database, seed=seed, nodes=nodes, settings=patient, one_dials=True, armed=armed) as world:
         trial = world.submit(people, at_once=world.chance.choice((5, 20)))
-        if nodes == 2 and action == "sleep" and "@" in armed:
+        if nodes == 2 and action == "sleep":
             world.wait_asleep(world.nodes[0], 2.5)
         else:
             world.pass_time(world.chance.uniform(0.0, 1.2))
         world.cancel(trial, hang_up=world.chance.random() < 0.3)
         world.finish(trial)
-        # let the time pass in which a late dial would show; the retry is judged without fail points
+        # let the time pass in which a late dial would show
         if trial.phases[-1].cancel_answered < math.inf:
             world.pass_time(trial.phases[-1].cancel_answered + 4.5 - time.time())
-        world.arm(world.nodes[0], "")
-        if action == "sleep":
-            world.slept(trial.phases[0].began, worker=point in WORKER_POINTS)
         if world.retry(trial, "cancelled"):
             world.finish(trial)
-        return world.verdict(f"cancel at {point}", began, notes=armed)
+        if action == "sleep":
+            world.slept(trial.phases[0].began, worker=point in WORKER_POINTS)
+        return world.verdict(f"cancel at {point}", began, notes=world.armed)
 
 
-def _armed(world: World, point: str, action: str) -> str:
-    chance, times = world.chance, _TIMES.get(point, 30)
-    if action == "kill":
-        return f"{point}=kill@{chance.randint(1, times)}"
-    if len(world.nodes) == 2:
-        # long enough for a dial behind it to be late, early enough for somebody to be left
-        nth = 1 if point == "after_claim" else chance.randint(1, min(times // 2 or 1, 10))
-        return f"{point}=sleep:{chance.uniform(2.8, 4.0):.2f}@{nth}"
-    if chance.random() < 0.5:
-        return f"{point}=sleep:{chance.uniform(0.05, 0.25):.2f}"
-    return f"{point}=sleep:{chance.uniform(1.0, 4.0):.2f}@{chance.randint(1, times // 2 or 1)}"
+def _armed(point: str, action: str, chance: Random) -> str:
+    """The fail point for the first life of a node."""
+    times = _TIMES.get(point, 30)
+    match action:
+        case "kill":
+            return f"{point}=kill@{chance.randint(1, times)}"
+        case "stop":
+            return f"{point}=stop@{chance.randint(1, max(times // 3, 1))}"
+        case "long sleep":
+            # long enough for a dial behind it to be late, early enough for somebody to be left
+            nth = 1 if point == "after_claim" else chance.randint(1, min(times // 2 or 1, 10))
+            return f"{point}=sleep:{chance.uniform(2.8, 4.0):.2f}@{nth}"
+        case _ if chance.random() < 0.5:
+            return f"{point}=sleep:{chance.uniform(0.05, 0.25):.2f}"
+        case _:
+            return f"{point}=sleep:{chance.uniform(1.0, 4.0):.2f}@{chance.randint(1, times // 2 or 1)}"
 
 
 def stops(folder: Path, database: str, seed: int, *, times: int = 3, people: int = 120) -> Result:
@@ -174,10 +177,8 @@ def stop_at(folder: Path, database: str, seed: int, *, point: str, people: int =
     """The process stops itself at a fail point, and is continued past its lease."""
     began = time.monotonic()
     nodes = 1 if database.startswith("sqlite") else 2
-    with World(folder, database, seed=seed, nodes=nodes) as world:
+    with World(folder, database, seed=seed, nodes=nodes, armed=partial(_armed, point, "stop")) as world:
         chance, node = world.chance, world.nodes[0]
-        nth = chance.randint(1, max(_TIMES.get(point, 30) // 3, 1))
-        world.arm(node, f"{point}=stop@{nth}")
         trial = world.submit(people, at_once=15)
         found = world.wait_stopped(node, 4.0)
         if found:
@@ -186,7 +187,7 @@ def stop_at(folder: Path, database: str, seed: int, *, point: str, people: int =
             else:
                 world.continue_(node, found, past=chance.uniform(2.8, 6.0))
         run_rounds(world, [trial])
-        return world.verdict(f"stop at {point}", began, notes=f"@{nth}" + ("" if found else " not reached"))
+        return world.verdict(f"stop at {point}", began, notes=world.armed + ("" if found else " not reached"))
 
 
 def taken_over(folder: Path, database: str, seed: int, *, people: int = 100) -> Result:
