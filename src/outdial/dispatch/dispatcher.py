@@ -11,6 +11,7 @@ from outdial.calls.call import SEND_SECS, Calls
 from outdial.calls.prepare import Hand
 from outdial.calls.tenure import Tenure
 from outdial.dispatch.lag import Lag
+from outdial.dispatch.rounds import AT_ONCE, Round
 from outdial.domain.errors import Invalid
 from outdial.domain.window import CallingHours, open_at, open_through, opens_next, parse, zones_of
 from outdial.ports.meters import UNMETERED, Meters
@@ -28,7 +29,6 @@ LEAST_A_TURN = 20
 BATCHES_A_TURN = 64
 IDLE_SECS = 60.0
 """The longest sleep, in case a wake-up was lost or the wall clock was set."""
-AT_ONCE = 0.0
 GAP_SECS = 0.01
 """The shortest sleep between two turns when the last one claimed less than it wished."""
 OVERDUE_SECS = 0.5
@@ -79,6 +79,7 @@ class Dispatcher:
         self._full = False
         """The last turn could have claimed more, had there been room on this node."""
         self._stopping = False
+        self._round = Round(BATCHES_A_TURN)
         self.sort: Callable[[BatchRow], None] = _nobody
         """Told of batches with people whose zones have to be looked up."""
         self._opens: dict[tuple[CallingHours | None, str], float] = {}
@@ -157,7 +158,8 @@ class Dispatcher:
         now = self._clock.now()
         asked_at, self._asked_at = self._asked_at, None
         ahead, self._ahead = self._ahead, None
-        ready = await (ahead or self._store.ready_batches(now=now, limit=BATCHES_A_TURN))
+        self._round.begin(now)
+        ready = await (ahead or self._page(now))
         look = self._look(ready, now)
         wishes = {wish.batch_id: wish for wish in look.wishes}
         self.lag.look(ready, wishes, asked_at=now if asked_at is None else asked_at)
@@ -165,16 +167,21 @@ class Dispatcher:
         answers: Sequence[ClaimAnswer] = ()
         if look.wishes:
             if look.leaves_some and not look.more:
-                self._ahead = asyncio.ensure_future(self._store.ready_batches(now=now, limit=BATCHES_A_TURN))
+                self._ahead = asyncio.ensure_future(self._page(now))
             answers = await self._store.claim(lease, look.wishes, now=self._clock.now())
             reach("after_claim")
         if (waited := self.lag.claimed(answers, now=self._clock.now())) is not None:
             self._meters.dispatch_waited(waited)
         if answers:
             wake_at = min(wake_at, self._hand_over(lease, look, answers))
+        claimed = any(answer.claimed for answer in answers)
+        wake_at = self._round.goes_on(ready, wake_at, stay=self._full and (claimed or not look.wishes))
         if self._poll_secs is None and wake_at != AT_ONCE:
             wake_at = min(wake_at, await self._next_event(now))
         return wake_at
+
+    async def _page(self, now: float) -> list[ReadyBatch]:
+        return await self._store.ready_batches(now=now, limit=BATCHES_A_TURN, after=self._round.after)
 
     async def _next_event(self, now: float) -> float:
         """The next scheduled start. Where the store is polled anyway, that finds it."""
@@ -248,8 +255,6 @@ class Dispatcher:
                 wakes.append(AT_ONCE)
         if claimed:
             log.debug("claimed", calls=claimed, batches=len(answers))
-            if look.more:
-                wakes.append(AT_ONCE)  # those behind the first ones have their turn now
         return min(wakes)
 
     def _begin(self, lease: NodeLease, look: _Look, answer: ClaimAnswer) -> int:

@@ -537,8 +537,13 @@ class Store(Protocol):
         ...
 
     # dialling
-    async def ready_batches(self, *, now: float, limit: int) -> list[ReadyBatch]:
-        """Batches with somebody waiting, started and not paused, least recently served first."""
+    async def ready_batches(
+        self, *, now: float, limit: int, after: tuple[float, int] | None = None
+    ) -> list[ReadyBatch]:
+        """Batches with somebody waiting, started and not paused, least recently served first.
+
+        `after` is (last served, id) of the last one seen.
+        """
         ...
 
     async def next_event_at(self, *, now: float) -> float | None:

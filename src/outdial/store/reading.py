@@ -26,11 +26,14 @@ SCAN_ROWS = 2_000
 class Reading(Desk):
     """The store's questions."""
 
-    async def ready_batches(self, *, now: float, limit: int) -> list[ReadyBatch]:
+    async def ready_batches(
+        self, *, now: float, limit: int, after: tuple[float, int] | None = None
+    ) -> list[ReadyBatch]:
         """See ports.store.Store."""
+        served, batch_id = (micros(after[0]), after[1]) if after else (-1, -1)
 
         def read(tx: Reads) -> list[ReadyBatch]:
-            rows = tx.rows("batches_ready", now=micros(now), limit=limit)
+            rows = tx.rows("batches_ready", now=micros(now), limit=limit, served=served, batch_id=batch_id)
             windows: dict[int, list[tuple[int, str]]] = {row.id: [] for row in rows}
             for window in tx.rows("windows_of", ids=sorted(windows)) if rows else ():
                 windows[window.batch_id].append((window.window_class, window.key or ""))

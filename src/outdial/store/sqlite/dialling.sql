@@ -29,7 +29,7 @@ select v.*,
 from batch_view v
 where v.sealed and v.deleted_at is null and v.status in ('pending', 'in_progress')
     and v.dispatched < v.scheduled and v.scheduled_at <= :now and not v.cancelled and not v.paused
-    and v.number_id is not null
+    and v.number_id is not null and (v.last_served, v.id) > (:served, :batch_id)
 order by v.last_served, v.id
 limit :limit;
 
