@@ -3,16 +3,19 @@
 import csv
 import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from outdial.batches.lists.badfile import BadFile
 from outdial.batches.lists.columns import plan
 from outdial.batches.lists.number import BadNumber, like_a_number, read_number, seems_rounded
 from outdial.batches.lists.reading import open_people
-from outdial.batches.lists.shape import BadRow, ListError, Person, Repair, Rules, Wrong
+from outdial.batches.lists.shape import BadRow, ListError, Person, Problem, Repair, Rules, Wrong
 from outdial.batches.lists.survey import Survey
 from tests.support.sheets import Cell, Fault, Formula, workbook
 
@@ -427,6 +430,20 @@ def test_a_workbook_is_known_by_its_content_and_a_damaged_one_is_refused() -> No
     assert refusal(GERMAN.replace("phone_number", "who"), "a.xlsx").startswith("it has no column")
 
 
+def test_a_sheet_that_is_damaged_inside_is_refused() -> None:
+    content = sheet(["phone_number"], [BERLIN])
+    with zipfile.ZipFile(io.BytesIO(content)) as book:
+        parts = {name: book.read(name) for name in book.namelist()}
+    whole = parts["xl/worksheets/s1.xml"]
+    for damaged in (whole[:-40], whole.replace(b'r="A2"', b'r="?"'), whole.replace(b"<is>", b"<xx>")):
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w") as book:
+            for name, part in parts.items():
+                book.writestr(name, damaged if name.endswith("s1.xml") else part)
+        words = refusal(made.getvalue(), "a.xlsx")
+        assert "can't be read as one" in words or "empty" in words
+
+
 # --- JSON lines ----------------------------------------------------------------------------------------------------
 
 
@@ -509,6 +526,78 @@ def test_the_bad_rows_corrected_are_a_list_of_their_own(name: str, tmp_path: Pat
     assert "it has no country code: it starts with 0" in path.read_text(encoding="utf-8-sig")
     corrected = one(path.read_bytes().replace(b"030 1", b"+493012345678"), path.name)
     assert (corrected.number, said(corrected)) == (BERLIN, {"name": "Äda", "note": "a;b\nc"})
+
+
+def test_a_file_that_somebody_may_be_correcting_is_not_overwritten(tmp_path: Path) -> None:
+    def written(message: str, *, ours: bool = True) -> str:
+        with BadFile(tmp_path / "p.bad.csv", ("phone_number",), ours=ours) as file:
+            file.write(BadRow(2, (Problem(Wrong.NUMBER, "phone_number", message),), ("1",)))
+        return file.path.name
+
+    assert [written("a"), written("a"), written("b"), written("b"), written("a")] == [
+        "p.bad.csv", "p.bad.csv", "p.bad-2.csv", "p.bad-2.csv", "p.bad.csv",
+    ]  # fmt: skip
+    assert written("c", ours=False) == "p.bad.csv"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["p.bad-2.csv", "p.bad.csv"]
+
+
+def test_a_list_that_fails_leaves_no_half_file(tmp_path: Path) -> None:
+    def fail() -> None:
+        with BadFile(tmp_path / "p.bad.csv", ("phone_number",)) as file:
+            file.write(BadRow(2, (Problem(Wrong.NUMBER, "phone_number", "x"),), ("1",)))
+            raise ListError("a quote")
+
+    with pytest.raises(ListError):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cell_beyond_all_bounds_stops_everything() -> None:
+    assert "more than 131,072 characters" in refusal(f"phone_number,name\n{BERLIN},{'x' * 140_000}\n")
+
+
+# --- by chance -----------------------------------------------------------------------------------------------------
+
+SIGNS = st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Cf", "Zs", "Zl", "Zp"))
+CELLS = st.text(SIGNS | st.sampled_from(" ,;|\"'\n"), max_size=12).map(str.strip)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    names=st.lists(CELLS, min_size=1, max_size=3),
+    delimiter=st.sampled_from(",;\t|"),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+)
+def test_what_was_written_is_what_is_read(names: list[str], delimiter: str, encoding: str) -> None:
+    text = io.StringIO()
+    written = csv.writer(text, delimiter=delimiter, quoting=csv.QUOTE_ALL)
+    written.writerow(["phone_number", "name"])
+    written.writerows([f"+4930{n:08d}", name] for n, name in enumerate(names))
+    found = rows(text.getvalue().encode(encoding))
+    assert [row.recipient["phone_number"] for row in found if isinstance(row, Person)] == [
+        f"+4930{n:08d}" for n in range(len(names))
+    ]
+    assert [said(row)["name"] if name else "" for row, name in zip(found, names, strict=True)] == [
+        name.replace("\r\n", "\n") for name in names
+    ]  # type: ignore[arg-type]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    content=st.binary(max_size=300)
+    | st.text(max_size=200).map(lambda text: f"phone_number,x\n{text}".encode("utf-8", "surrogatepass"))
+    | st.binary(max_size=60).map(lambda rest: sheet(["phone_number"], [BERLIN])[:500] + rest),
+    name=st.sampled_from(["a.csv", "a.jsonl", "a.xlsx"]),
+    country=st.sampled_from([None, "DE"]),
+)
+def test_no_content_whatever_is_more_than_refused(content: bytes, name: str, country: str | None) -> None:
+    try:
+        found = rows(content, name, country=country)
+    except ListError:
+        return
+    for row in found:
+        assert row.place >= 1
+        assert isinstance(row, Person) or row.problems
 
 
 def test_a_good_list_leaves_no_file_behind(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from outdial.cli import desk, tell
@@ -34,7 +33,7 @@ def list_agents(
     table.columns[0].no_wrap = True
     for row in rows:
         made = tell.minute(row["created_at_unix_secs"])
-        table.add_row(row["agent_id"], escape(row["name"]), made, escape(", ".join(row["tags"])))
+        table.add_row(row["agent_id"], tell.safe(row["name"]), made, tell.safe(", ".join(row["tags"])))
     tell.out.print(table if rows else "There are no agents yet; `outdial agents create` makes one.")
 
 
@@ -83,7 +82,7 @@ def get(given: Id, *, as_json: AsJson = False) -> None:
         ("made", tell.minute(row["metadata"]["created_at_unix_secs"])),
     ):
         if value:
-            table.add_row(f"[bold]{what}[/]", escape(value))
+            table.add_row(f"[bold]{what}[/]", tell.safe(value))
     tell.out.print(table)
 
 

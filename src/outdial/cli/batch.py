@@ -136,13 +136,17 @@ def watched(client: Client, batch_id: str, *, as_json: bool) -> None:
 @contextmanager
 def safely_again(what: str, once: str) -> Iterator[None]:
     """Where nobody answered, say how to send it again without ringing anybody twice."""
+    doubt = (
+        f"Nobody knows whether the {what} was accepted. The same command with --idempotency-key {once} sends it again "
+        "and rings nobody twice."
+    )
     try:
         yield
     except NoAnswer as error:
-        raise NoAnswer(
-            f"{error}\nNobody knows whether the {what} was accepted. The same command with "
-            f"--idempotency-key {once} sends it again and rings nobody twice."
-        ) from None
+        raise NoAnswer(f"{error}\n{doubt}") from None
+    except KeyboardInterrupt:
+        tell.aside(f"\n{doubt}")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _told(row: dict[str, Any], *, as_json: bool) -> None:

@@ -86,7 +86,7 @@ def gather(path: Path, rules: Rules, *, bad_path: Path | None = None) -> Gathere
         with _opened(path) as file:
             people = open_people(file, path.name, rules)
             gathered = Gathered(name, people, tempfile.TemporaryFile())  # noqa: SIM115 - gone with the process
-            with BadFile(bad_path or _beside(path, people), people.names) as bad_file:
+            with BadFile(bad_path or _beside(path, people), people.names, ours=bad_path is None) as bad_file:
                 for row in people:
                     _take(gathered, row, bad_file)
     except ListError as error:

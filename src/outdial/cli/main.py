@@ -1,6 +1,7 @@
 """`outdial`: the server, and the commands that talk to it."""
 
 import importlib
+import io
 import sys
 from typing import Annotated
 
@@ -19,6 +20,9 @@ app = typer.Typer(
 
 def main() -> None:
     """Run one command; the exit code is 1 when it was refused or failed, 2 for wrong usage."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is no reason to fail
     try:
         app()
     except (Failed, OutdialError) as error:

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from outdial.cli import desk, tell
@@ -30,8 +29,8 @@ def list_numbers(
         at_once, a_second = row.get("max_concurrent_calls"), row.get("max_calls_per_second")
         limits = ["any" if one is None else f"{one:g}" for one in (at_once, a_second)]
         halted = f"halted: {row['halted_reason']}" if row.get("halted_reason") else ""
-        named = (row["phone_number_id"], row["phone_number"], row["provider"], escape(row["label"]))
-        table.add_row(*named, *limits, escape(halted))
+        named = (row["phone_number_id"], row["phone_number"], row["provider"], tell.safe(row["label"]))
+        table.add_row(*named, *limits, tell.safe(halted))
     tell.out.print(table if rows else "There are no numbers yet; `outdial numbers create` makes one.")
 
 
@@ -71,5 +70,5 @@ def get(
     table = Table.grid(padding=(0, 2))
     for what, value in row.items():
         if value is not None and not isinstance(value, dict | list):
-            table.add_row(f"[bold]{what.replace('_', ' ')}[/]", escape(str(value)))
+            table.add_row(f"[bold]{what.replace('_', ' ')}[/]", tell.safe(str(value)))
     tell.out.print(table)

@@ -94,6 +94,8 @@ def submit(  # noqa: PLR0913 - a command has as many options as people need
     """Call everyone on a list once."""
     if not dry_run and (agent is None or from_ is None):
         raise typer.BadParameter("without --dry-run both are needed", param_hint="--agent, --from")
+    if bad_rows is not None and bad_rows.resolve() == file.resolve():
+        raise typer.BadParameter("that is the list itself", param_hint="--bad-rows")
     reading = _rules(country, sheet, number_column, columns, delimiter, encoding, add_plus=add_plus)
     wish = Wish(agent, from_, name or _name(file), *_times(begin, timezone), concurrency, _hours(hours, timezone))
     gathered = gather(file, reading, bad_path=bad_rows)

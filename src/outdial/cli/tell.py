@@ -34,15 +34,16 @@ class _Stderr:
         return sys.stderr.isatty()
 
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+out = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 120)
 """Where it is no terminal, a table needs its columns all the same."""
-err = Console(highlight=False, file=_Stderr(), soft_wrap=True)  # type: ignore[arg-type] # all that rich asks of a file
+err = Console(highlight=False, emoji=False, file=_Stderr(), soft_wrap=True)  # type: ignore[arg-type] # all that rich asks of a file
 """Progress and complaints."""
 
 
 def as_json(content: object) -> None:
     """The content and nothing else on standard output."""
-    sys.stdout.write(json.dumps(content, ensure_ascii=False) + "\n")
+    plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    sys.stdout.write(json.dumps(content, ensure_ascii=plain) + "\n")
     sys.stdout.flush()
 
 
@@ -68,6 +69,11 @@ def finding(found: Mapping[str, Any]) -> None:
 def in_words(outcome: str) -> str:
     """An outcome for people."""
     return WORDS.get(outcome, outcome.replace("_", " "))
+
+
+def safe(text: str) -> str:
+    """Somebody's text for a table: without what could steer a terminal."""
+    return escape("".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text))
 
 
 def people(n: int) -> str:
@@ -100,7 +106,7 @@ def batch_list(rows: Iterable[Mapping[str, Any]]) -> None:
     for row in rows:
         counts = (row["total_calls_scheduled"], row["total_calls_finished"], row["retry_count"])
         status = row["status"] + (", paused" if row.get("paused") and row["status"] not in OVER else "")
-        table.add_row(row["id"], escape(row["name"]), status, *map(str, counts), minute(row["created_at_unix"]))
+        table.add_row(row["id"], safe(row["name"]), status, *map(str, counts), minute(row["created_at_unix"]))
     out.print(table)
 
 

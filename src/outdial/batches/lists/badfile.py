@@ -1,7 +1,9 @@
 """The rows that can't be called, in a file of their own: corrected there, it can be submitted as it is."""
 
 import csv
+import filecmp
 import json
+from itertools import count
 from pathlib import Path
 from typing import Any, Self, TextIO
 
@@ -12,10 +14,17 @@ MADE = (f"{OURS}place", f"{OURS}problem")
 
 
 class BadFile:
-    """Made when the first bad row comes, so that a good list leaves nothing behind."""
+    """Made when the first bad row comes, so that a good list leaves nothing behind.
 
-    def __init__(self, path: Path, names: tuple[str, ...]) -> None:
+    Where it is `ours` to name, a file that is there and holds something else is never overwritten: somebody may be
+    correcting it. The next free name is taken instead.
+    """
+
+    def __init__(self, path: Path, names: tuple[str, ...], *, ours: bool = True) -> None:
         self.path = path
+        """Where it is once it is closed."""
+        self._ours = ours
+        self._part = path.with_name(f".{path.name}.part")
         self._names = tuple(name for name in names if not name.startswith(OURS))
         self._kept = [place for place, name in enumerate(names) if not name.startswith(OURS)]
         self._file: TextIO | None = None
@@ -24,9 +33,19 @@ class BadFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
+    def __exit__(self, failed: object, *_: object) -> None:
+        if self._file is None:
+            return
+        self._file.close()
+        if failed is None:
+            self.path = self._free() if self._ours else self.path
+            self._part.replace(self.path)
+        self._part.unlink(missing_ok=True)
+
+    def _free(self) -> Path:
+        """The first name that is free, or holds the same already."""
+        names = (self.path.with_stem(f"{self.path.stem}-{n}") if n > 1 else self.path for n in count(1))
+        return next(name for name in names if not name.exists() or filecmp.cmp(name, self._part, shallow=False))
 
     def write(self, row: BadRow) -> None:
         """Add this row with what is wrong with it."""
@@ -43,7 +62,7 @@ class BadFile:
 
     def _open(self, encoding: str = "utf-8") -> TextIO:
         if self._file is None:
-            self._file = self.path.open("w", newline="", encoding=encoding)
+            self._file = self._part.open("w", newline="", encoding=encoding)
         return self._file
 
 

@@ -118,8 +118,13 @@ def _records(text: io.TextIOBase, delimiter: str, skip: int) -> Iterator[Record]
 
 def _broken(error: csv.Error, line: int, lines: int, text: str) -> Record:
     why = str(error)
-    if "unexpected end of data" in why or "field larger" in why:
+    if "unexpected end of data" in why:
         raise ListError(f"line {line}: a quote opens here and never closes; nothing behind it can be read") from None
+    if "field larger" in why:
+        most = csv.field_size_limit()
+        raise ListError(
+            f"line {line}: a cell has more than {most:,} characters; perhaps a quote opens here and never closes"
+        ) from None
     words = "something stands behind a closing quote" if "expected after" in why else why
     where = f" (lines {line} to {line + lines - 1})" if lines > 1 else ""
     return Record(line, [text.rstrip("\r\n")], f"{words}{where}; a quote inside a text is written twice")

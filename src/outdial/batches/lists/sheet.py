@@ -1,6 +1,7 @@
 """Lists as spreadsheets: XLSX, and what else the same library reads (XLS, XLSB, ODS)."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -28,15 +29,23 @@ class Sheet:
 
     def records(self) -> Iterator[Record]:
         """Its rows as text, empty ones left out; the cells of formulas are what they last came to."""
-        for place, cells in enumerate(self._sheet.iter_rows(), 1):
-            texts = [as_text(cell) for cell in cells]
-            if any(texts):
-                yield Record(place, texts)
+        with _damage_told():
+            for place, cells in enumerate(self._sheet.iter_rows(), 1):
+                texts = [as_text(cell) for cell in cells]
+                if any(texts):
+                    yield Record(place, texts)
 
 
 def sheet_of(file: BinaryIO, name: str | None) -> Sheet:
     """The sheet with the list: the one that was named, or the only one that has a column for numbers."""
-    book = _opened(file)
+    with _damage_told():
+        return _chosen(file, name)
+
+
+def _chosen(file: BinaryIO, name: str | None) -> Sheet:
+    from python_calamine import CalamineWorkbook
+
+    book = CalamineWorkbook.from_filelike(file)
     if name is not None:
         if name not in book.sheet_names:
             raise ListError(f"it has no sheet {name!r}; its sheets are {_listed(book.sheet_names)}")
@@ -73,11 +82,13 @@ def as_text(cell: Cell) -> str:
     return str(cell)
 
 
-def _opened(file: BinaryIO) -> "CalamineWorkbook":
-    from python_calamine import CalamineError, CalamineWorkbook, PasswordError
+@contextmanager
+def _damage_told() -> Iterator[None]:
+    """A file whose bytes are damaged is refused, wherever that is found."""
+    from python_calamine import CalamineError, PasswordError
 
     try:
-        return CalamineWorkbook.from_filelike(file)
+        yield
     except PasswordError:
         raise ListError("it is locked with a password; save it without one") from None
     except (CalamineError, OSError) as error:
