@@ -1,0 +1,184 @@
+"""Conversations: listed by every filter of the wire, page by page, told, and erased."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from outdial.api import conversation_schema
+from tests.support.server import Desk, Server, answered, open_desk, until
+
+PATHS = ("/v1/convai/conversations", "/v1/voiceai/conversations")
+
+
+@pytest.fixture(scope="module")
+def called(server: Server) -> Iterator[tuple[Desk, dict[str, Any], dict[str, Any]]]:
+    """A desk with two batches that are over: four reached, one busy, one machine; then one reached."""
+    desk = open_desk(server)
+    people: list[dict[str, Any]] = [
+        {
+            "id": f"p{n}",
+            "phone_number": f"+4930955{n}5000",
+            "conversation_initiation_client_data": {
+                "dynamic_variables": {"n": n, "name": f"N{n}", "odd": n % 2 == 1},
+                "user_id": f"u{n % 2}",
+            },
+        }
+        for n in range(4)
+    ]
+    people += [{"phone_number": "+493095560486"}, {"phone_number": "+493095560301"}]
+    first = desk.submit([], recipients=people, branch_id="b1", environment="prod", timezone="Europe/Berlin")
+    first = desk.until_over(first["id"])
+    second = desk.until_over(desk.submit(["+493095575000"])["id"])
+    yield desk, first, second
+    desk.http.close()
+
+
+def ids(desk: Desk, path: str = PATHS[0], **asked: Any) -> list[str]:
+    page = answered(desk.http.get(path, params={"agent_id": desk.agent_id, **asked}))
+    conversation_schema.ConversationList.model_validate(page)
+    return [one["conversation_id"] for one in page["conversations"]]
+
+
+def of(batch: dict[str, Any], *places: int) -> set[str]:
+    return {batch["recipients"][n]["conversation_id"] for n in places}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_all_of_them_are_listed_newest_first(called: Any, path: str) -> None:
+    desk, first, second = called
+    seen = ids(desk, path)
+    assert len(seen) == len(set(seen)) == 7
+    assert seen[0] in of(second, 0)
+    assert set(seen) == of(first, *range(6)) | of(second, 0)
+    assert ids(desk, path, sort_direction="asc") == seen[::-1]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+@pytest.mark.parametrize("asked", [{}, {"user_id": "u1"}, {"exclude_statuses": ["failed"]}])
+def test_pages_are_the_list_in_pieces(called: Any, path: str, direction: str, asked: dict[str, Any]) -> None:
+    desk, _, _ = called
+    asked = {"agent_id": desk.agent_id, "sort_direction": direction, **asked}
+    whole = ids(desk, path, **asked)
+    for size in (1, 2, 3):
+        seen: list[str] = []
+        cursor = None
+        while True:
+            more = {"cursor": cursor} if cursor else {}
+            page = answered(desk.http.get(path, params={**asked, "page_size": size, **more}))
+            seen += [one["conversation_id"] for one in page["conversations"]]
+            cursor = page["next_cursor"]
+            assert page["has_more"] == (cursor is not None)
+            if cursor is None:
+                break
+        assert seen == whole
+
+
+def test_each_filter_keeps_what_it_says(called: Any) -> None:
+    desk, first, second = called
+    everyone = of(first, *range(6)) | of(second, 0)
+    start = first["created_at_unix"]
+
+    def kept(**asked: Any) -> set[str]:
+        return set(ids(desk, **asked))
+
+    assert kept(batch_call_id=first["id"]) == of(first, *range(6))
+    assert kept(batch_call_id=second["id"]) == of(second, 0)
+    assert kept(call_successful="failure") == of(first, 4, 5)
+    assert kept(call_successful="unknown") == set()
+    assert kept(user_id="u1") == of(first, 1, 3)
+    assert kept(branch_id="b1") == of(first, *range(6))
+    assert kept(exclude_statuses=["done"]) == of(first, 4)
+    assert kept(termination_reasons=["hung_up"]) >= of(first, 0, 1, 2, 3)
+    assert kept(phone_number_ids=[desk.number_id]) == everyone
+    assert kept(tool_names=["transfer"]) == set()
+    assert kept(exclude_batch=True) == set()
+    assert kept(call_start_after_unix=start - 5) == everyone
+    assert kept(call_start_after_unix=start + 3_600) == set()
+    assert kept(call_start_before_unix=start + 3_600) == everyone
+    assert kept(call_start_before_unix=start - 5) == set()
+    assert kept(call_duration_min_secs=60) == set()
+    assert kept(call_duration_max_secs=60) == everyone
+    assert kept(dynamic_variable_params=["name:eq:N1"]) == of(first, 1)
+    assert kept(dynamic_variable_params=["name:in:N1|N2"]) == of(first, 1, 2)
+    assert kept(dynamic_variable_params=["n:gte:1", "n:lt:3"]) == of(first, 1, 2)
+    assert kept(dynamic_variable_params=["odd:eq:true"]) == of(first, 1, 3)
+    assert kept(dynamic_variable_params=["name:eq:"]) == of(first, 4, 5) | of(second, 0)
+    assert kept(dynamic_variable_params=["name:neq:"]) == of(first, 0, 1, 2, 3)
+    said = answered(desk.http.get(f"{PATHS[0]}/{first['recipients'][0]['conversation_id']}"))["transcript"][0]
+    assert of(first, 0) <= kept(search=said["message"].upper())
+    assert kept(search="nobody ever said this") == set()
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ({"page_size": 101}, 422),
+        ({"call_successful": "maybe"}, 422),
+        ({"exclude_statuses": ["in_progress"]}, 422),
+        ({"dynamic_variable_params": ["name"]}, 422),
+        ({"dynamic_variable_params": ["name:like:x"]}, 422),
+        ({"dynamic_variable_params": ["n:gt:x"]}, 422),
+        ({"call_start_after_unix": 10**30}, 422),
+        ({"cursor": "x"}, 400),
+        ({"cursor": "Yi4xLjE"}, 400),
+        ({"search": "a\x00b"}, 422),
+    ],
+)
+def test_a_filter_that_can_t_be_is_refused(called: Any, asked: dict[str, Any], status: int) -> None:
+    desk, _, _ = called
+    assert desk.http.get(PATHS[0], params=asked).status_code == status
+
+
+def test_a_conversation_that_was_not_recorded_has_no_audio(called: Any) -> None:
+    desk, first, _ = called
+    for path in PATHS:
+        refused = desk.http.get(f"{path}/{first['recipients'][0]['conversation_id']}/audio")
+        assert (refused.status_code, refused.json()["detail"]["code"]) == (404, "recording_not_found")
+        unknown = desk.http.get(f"{path}/conv_{'0' * 32}/audio")
+        assert unknown.json()["detail"]["code"] == "conversation_not_found"
+
+
+def test_a_batch_s_own_fields_are_told_with_it(called: Any) -> None:
+    desk, first, _ = called
+    seen = answered(desk.http.get(f"{PATHS[0]}/{first['recipients'][0]['conversation_id']}"))
+    assert (seen["branch_id"], seen["environment"], seen["metadata"]["timezone"]) == ("b1", "prod", "Europe/Berlin")
+    assert {name: first[name] for name in ("branch_id", "environment", "timezone")} == {
+        "branch_id": "b1",
+        "environment": "prod",
+        "timezone": "Europe/Berlin",
+    }
+
+
+def test_an_erased_conversation_is_gone_for_good(server: Server) -> None:
+    desk = open_desk(server)
+    over = desk.until_over(desk.submit(["+493095585000", "+493095585001"])["id"])
+    gone, stays = (one["conversation_id"] for one in over["recipients"])
+    assert answered(desk.http.delete(f"{PATHS[0]}/{gone}")) == {}
+    assert desk.http.get(f"{PATHS[0]}/{gone}").status_code == 404
+    assert desk.http.delete(f"{PATHS[0]}/{gone}").status_code == 404
+    assert ids(desk) == [stays]
+    assert desk.get(over["id"])["total_calls_finished"] == 2, "the batch still counts it"
+    desk.http.close()
+
+
+def test_a_call_under_way_is_listed_and_can_t_be_erased(server: Server, tmp_path: Any) -> None:
+    slow = Server(tmp_path, f"sqlite:///{tmp_path}/o.db", settings={"OUTDIAL_CARRIER_TALK_SECS": "20"}).start()
+    try:
+        desk = open_desk(slow)
+        made = desk.submit(["+493095595000"])
+        (listed,) = until(
+            lambda: answered(desk.http.get(PATHS[0], params={"batch_call_id": made["id"]}))["conversations"],
+            lambda seen: bool(seen) and seen[0]["status"] == "in-progress",
+        )
+        path = f"{PATHS[0]}/{listed['conversation_id']}"
+        refused = desk.http.delete(path)
+        assert (refused.status_code, refused.json()["detail"]["code"]) == (400, "conversation_in_progress")
+        assert answered(desk.http.get(path))["status"] == "in-progress"
+        answered(desk.http.post(desk.path(made["id"], "/cancel"), params={"hang_up": "true"}))
+        until(lambda: answered(desk.http.get(path))["status"], lambda status: status in {"done", "failed"})
+        assert ids(desk) == [listed["conversation_id"]], "listed once, before and after"
+        desk.http.close()
+    finally:
+        slow.stop()
