@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, assert_never, cast
+from typing import Any, NoReturn, assert_never, cast
 
 from outdial.app import wire
 from outdial.domain.call import CallEvent, EventKind
@@ -360,15 +360,19 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Run one call worker."""
     # Ctrl-C reaches the whole process group: the server decides when we end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stdin, stdout = _take_over_pipes()
     configure()
     with asyncio.Runner(loop_factory=_new_loop) as runner:
-        return runner.run(serve(stdin, stdout))
+        code = runner.run(serve(stdin, stdout))
+    # not by sys.exit: threads of a provider's native stack may still run, and taking the interpreter from under them
+    # can end in a crash; everything of ours is closed by now
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -23,7 +23,7 @@ from outdial.runtime.failpoint import reach
 from outdial.runtime.log import get_logger
 from outdial.telephony.sip.config import KEY_HEADER, Config, Trunk, header_value, read_trunk
 from outdial.telephony.sip.outcome import Doubtful, End, Throttled, Unsent, Verdict, classify, read_text
-from outdial.telephony.sip.stack import TRACED_SECS, InDoubt, NotSent, Stack, StackCall
+from outdial.telephony.sip.stack import TRACED_SECS, InDoubt, NotSent, Stack, StackCall, Traced
 
 STOPPED_SECS = 60.0
 """How long a stop is remembered for an order that has not come yet; its send deadline is over long before."""
@@ -171,7 +171,9 @@ class _Call:
         except InDoubt as error:
             log.error("call is in doubt", call=order.call_key, error=str(error))  # noqa: TRY400 - where is known
             return self._event(EventKind.DOUBTFUL, reason="stack_silent")
-        if self._late():
+        if self._ours:  # a limit was over before the stack had the call
+            self._start_hang_up()
+        elif self._late():
             self._end("late")
         elif self._stopped:
             self._end("given_up")
@@ -212,6 +214,10 @@ class _Call:
         """Hang up, once."""
         if not self._ours:
             self._ours = reason
+            self._start_hang_up()
+
+    def _start_hang_up(self) -> None:
+        if self._stacked is not None:
             task = asyncio.create_task(self._hang_up(), name=f"hang up {self._order.call_key}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -319,23 +325,22 @@ class _Call:
         if self._leg is not None:
             self._leg.stop()
         status, _ = read_text(text)
-        traced = self._stacked.traced if self._stacked is not None else None
-        if status == 503 and traced is not None and traced.retry_after is None:
-            # the answer's Retry-After comes by another way, and may be a moment behind
+        if status is not None and self._stacked is not None and not self._stacked.traced.final:
+            # the message itself says more (Retry-After, a second Reason), and comes by another way, a moment behind
             asyncio.get_running_loop().call_later(TRACED_SECS, self._conclude, text)
         else:
             self._conclude(text)
 
     def _conclude(self, text: str) -> None:
         status, q850 = read_text(text)
-        traced = self._stacked.traced if self._stacked is not None else None
+        traced = self._stacked.traced if self._stacked is not None else Traced()
         end = End(
             text=text,
             status=status,
-            q850=q850,
-            retry_after=traced.retry_after if traced else None,
-            heard=self._told_sent or status is not None or (traced is not None and traced.heard),
-            rang=self._rang or (traced is not None and traced.rang),
+            q850=traced.q850 if q850 is None else q850,
+            retry_after=traced.retry_after,
+            heard=self._told_sent or status is not None or traced.heard,
+            rang=self._rang or traced.rang,
             answered=self._answered_at is not None,
             ours=self._ours,
         )

@@ -6,11 +6,15 @@
 - Inbound calls are refused on the SIP thread with 486: the native half of `drain` does that, and leaves our own alone.
 - The SIP thread stands still for some 35 ms whenever an answered call is torn down. An order is handed to it only when
   it has just answered a ping, so that it does not wait there beyond its deadline.
-- What the events don't tell (100 Trying, Retry-After, when the INVITE left) is read from its message trace.
+- What the events don't tell (100 Trying, Retry-After, a second Reason) is read from its message trace.
+- An INVITE with a broken body leaves it with a call that it has freed and counts on, and taking the stack down then
+  ends the process (glibc: corrupted list). So a stack that anybody tried to call is left standing at the end: the
+  process is about to exit.
 - Once its thread has died nothing works in this process any more: it ends, and the pool starts another.
 """
 
 import asyncio
+import atexit
 import audioop
 import contextlib
 import json
@@ -21,6 +25,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from baresip._events import set_sink
 from baresip._native import ffi, lib
 from baresip.config import Account
 from baresip.config import Config as NativeConfig
@@ -63,10 +68,13 @@ class InDoubt(Exception):
 class Traced:
     """What the messages of one call said."""
 
-    invite_left: bool = False
     heard: bool = False
     rang: bool = False
+    final: bool = False
+    """The final answer was seen."""
     retry_after: float | None = None
+    q850: int | None = None
+    """Of any Reason header: the events tell the first one alone."""
     on_heard: Callable[[], None] = lambda: None
     """Called when the first answer came."""
 
@@ -99,7 +107,8 @@ class Stack:
     """The Call-ID of the order that the SIP thread is at."""
     _asides: set[asyncio.Task[None]] = field(default_factory=set)
     _hung_up_at: float = -LINGER_SECS
-    refused_inbound: int = 0
+    strangers: int = 0
+    """Events of calls that are not ours: somebody tried to call in."""
 
     async def start(self) -> Runtime:
         """The running stack; started by the first who needs it."""
@@ -120,6 +129,9 @@ class Stack:
         runtime, self._runtime = self._runtime, None
         if runtime is not None:
             await asyncio.sleep(max(0.0, self._hung_up_at + LINGER_SECS - asyncio.get_running_loop().time()))
+            if self.strangers:
+                _leave_standing(runtime)
+                return
             with contextlib.suppress(BaresipError):
                 await runtime.close()
 
@@ -213,9 +225,8 @@ class Stack:
             return
         call = self._calls.get(event.call) if event.call else None
         if call is None:
-            if event.event is Event.CALL_CLOSED and event.call_id:
-                self._traces.pop(event.call_id, None)
-                self.refused_inbound += 1
+            if event.call and event.event is not Event.CALL_LOCAL_SDP:  # that one may come before we know our call
+                self.strangers += 1
             return
         if event.event is Event.CALL_CLOSED:
             call.closed = True
@@ -228,13 +239,12 @@ class Stack:
         traced = self._traces.get(message.call_id)
         if traced is None:
             return
-        if message.sent:
-            traced.invite_left = traced.invite_left or message.status is None
-        elif message.status is not None:
+        if not message.sent and message.status is not None:
             first, traced.heard = not traced.heard, True
             traced.rang = traced.rang or message.status in {180, 183}
-            if message.retry_after is not None:
-                traced.retry_after = message.retry_after
+            traced.final = traced.final or message.status >= 300
+            traced.q850 = message.q850 if message.q850 is not None else traced.q850
+            traced.retry_after = message.retry_after if message.retry_after is not None else traced.retry_after
             if first:
                 traced.on_heard()
 
@@ -279,6 +289,14 @@ class _Dialled(asyncio.Future[Any]):
     def _tell(self, error: Exception) -> None:
         if not self.call.done():
             self.call.set_exception(error)
+
+
+def _leave_standing(runtime: Runtime) -> None:
+    """Let go of a stack that must not be taken down: it says nothing any more, and ends with the process."""
+    atexit.unregister(runtime._forced_teardown)  # noqa: SLF001 - as `dial`
+    set_sink(None)  # type: ignore[no-untyped-call]
+    if runtime._watchdog_task is not None:  # noqa: SLF001
+        runtime._watchdog_task.cancel()  # noqa: SLF001
 
 
 def _native(config: Config) -> NativeConfig:
@@ -385,11 +403,15 @@ class Message:
     status: int | None
     """None: a request."""
     retry_after: float | None
+    q850: int | None = None
 
 
 _CALL_ID = re.compile(r"^(?:Call-ID|i)[ \t]*:[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)
 _STATUS_LINE = re.compile(r"^SIP/2\.0 ([1-6][0-9]{2})\b", re.MULTILINE)
 _RETRY_AFTER = re.compile(r"^Retry-After[ \t]*:[ \t]*([0-9]{1,9})", re.IGNORECASE | re.MULTILINE)
+_REASON = re.compile(
+    r"^Reason[ \t]*:(?:.*,)?[ \t]*Q\.850[ \t]*;.*?cause[ \t]*=[ \t]*([0-9]{1,3})", re.IGNORECASE | re.MULTILINE
+)
 _INVITE = re.compile(r"^(?:CSeq)[ \t]*:[ \t]*[0-9]+[ \t]+INVITE\b", re.IGNORECASE | re.MULTILINE)
 
 
@@ -399,8 +421,14 @@ def read_message(text: str) -> Message | None:
     call_id = _CALL_ID.search(text)
     if call_id is None or not _INVITE.search(text):
         return None
-    status, retry_after = _STATUS_LINE.search(text), _RETRY_AFTER.search(text)
-    return Message(sent, call_id[1], int(status[1]) if status else None, float(retry_after[1]) if retry_after else None)
+    status, retry_after, q850 = _STATUS_LINE.search(text), _RETRY_AFTER.search(text), _REASON.search(text)
+    return Message(
+        sent,
+        call_id[1],
+        int(status[1]) if status else None,
+        float(retry_after[1]) if retry_after else None,
+        int(q850[1]) if q850 else None,
+    )
 
 
 class _Tap(logging.Handler):

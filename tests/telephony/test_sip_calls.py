@@ -1,0 +1,451 @@
+"""Calls over SIP against sipp: what a foreign far end does, and what we make of it."""
+
+import asyncio
+import logging
+import random
+import re
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from outdial.app.pool import PoolSettings, WorkerPool
+from outdial.domain.call import CallEvent, EventKind
+from outdial.domain.outcome import Ending, Outcome
+from outdial.ports.voice import Leg
+from outdial.telephony.sip.outcome import FINAL
+from tests.support.phones import CALLER, CLOCK, Following, NotingTalker, course, order, saying_nothing_for, sip_lines
+from tests.support.sipp import (
+    ACK,
+    ANSWERS,
+    BYE,
+    CANCEL,
+    HANGS_UP,
+    TAKE_CSEQ,
+    TAKE_WAY_BACK,
+    Sipp,
+    box,
+    free_port,
+    invite,
+    needs_sipp,
+    refuses,
+    reply,
+    sipp,
+    wait,
+)
+
+pytest.importorskip("baresip", reason="the extra `sip` is not installed: no wheel for this machine")
+pytestmark = [pytest.mark.sip, needs_sipp]
+
+CHALLENGE = 'WWW-Authenticate: Digest realm="trunk.test", nonce="47ebe028cda119c35d48", algorithm=MD5, qop="auth"'
+REFS = '  <Reference variables="from,to,contact"/>\n'
+
+
+def kinds(events: list[CallEvent]) -> list[EventKind]:
+    return [event.kind for event in events]
+
+
+def ending(events: list[CallEvent]) -> Ending:
+    last = events[-1]
+    assert last.kind is EventKind.ENDED, events
+    assert last.ending is not None
+    return last.ending
+
+
+def final(line: str, *headers: str) -> str:
+    return reply(line, *headers, again=True) + ACK
+
+
+async def test_a_call_is_placed_answered_and_hung_up(tmp_path: Path) -> None:
+    with sipp(tmp_path, invite() + ANSWERS + BYE) as far:
+        async with sip_lines(saying_nothing_for(0.2)) as lines:
+            events = await course(lines, order(far.address))
+        assert far.done()
+    assert kinds(events) == [EventKind.SENT, EventKind.RINGING, EventKind.ANSWERED, EventKind.ENDED]
+    assert (ending(events).outcome, ending(events).reason) == (Outcome.COMPLETED, "talked")
+    assert events[-1].answered_at is not None
+    assert len({event.provider_call_id for event in events}) == 1
+
+
+async def test_the_invite_says_who_calls_whom_and_for_which_call(tmp_path: Path) -> None:
+    with sipp(tmp_path, refuses("486 Busy Here")) as far:
+        given = order(
+            far.address,
+            ring_secs=42.0,
+            headers={"X-Campaign": "spring"},
+            attributes_to_headers={"name": "X-Name", "absent": "X-Absent"},
+            variables={"name": "Ann\r\nX-Evil: 1"},
+            credentials={"username": "ada", "password": "s3cret-of-the-trunk"},
+        )
+        async with sip_lines() as lines:
+            await course(lines, given)
+        (came,) = far.came()
+    assert f"INVITE sip:{given.number}@{far.address}" in came
+    assert f"From: <sip:{CALLER}@{far.address}>" in came
+    assert f"P-Asserted-Identity: <sip:{CALLER}@{far.address}>" in came
+    assert f"X-Outdial-Call-Key: {given.call_key}" in came
+    assert "X-Campaign: spring" in came
+    assert "X-Name: Ann X-Evil: 1" in came
+    assert "X-Absent" not in came
+    assert "Expires: 42" in came
+    assert "PCMU/8000" in came
+    assert "telephone-event/8000" in came
+    assert "s3cret" not in far.said()
+
+
+async def test_every_final_code_is_what_the_table_says(tmp_path: Path) -> None:
+    # a challenge without its header is no answer of any trunk
+    codes = {code: row for code, row in FINAL.items() if code not in {401, 407}} | {302: None, 499: None, 699: None}
+    endings = {f"9{code}": final(f"{code} Code {code}", f"X-Code: {code}") for code in codes}
+    with sipp(tmp_path, box(endings, ANSWERS + BYE), calls=len(codes)) as far:
+        async with sip_lines() as lines:
+            orders = {code: order(far.address, f"+4930129{code}") for code in codes}
+            told = await asyncio.gather(*(course(lines, one) for one in orders.values()))
+        assert far.done()
+    for (code, row), events in zip(codes.items(), told, strict=True):
+        assert ending(events).sip_code == code
+        if row is not None:
+            assert ending(events).outcome is row.outcome, code
+
+
+@pytest.mark.parametrize(
+    ("line", "reason", "outcome", "q850"),
+    [
+        ("480 Temporarily Unavailable", 'Reason: Q.850;cause=19;text="No answer"', Outcome.NO_ANSWER, 19),
+        ("603 Decline", 'Reason: Q.850;cause=21;text="v=analytics1;url=https://x.example"', Outcome.BLOCKED, 21),
+        ("404 Not Found", "Reason: Q.850;cause=3", Outcome.NETWORK_ERROR, 3),
+        ("500 Oops", 'Reason: SIP;cause=486;text="x", Q.850;cause=17', Outcome.BUSY, 17),
+        ("486 Busy Here", "Reason: Q.850;cause=16", Outcome.BUSY, 16),
+    ],
+)
+async def test_a_reason_is_read(tmp_path: Path, line: str, reason: str, outcome: Outcome, q850: int) -> None:
+    with sipp(tmp_path, refuses(line, reason)) as far:
+        async with sip_lines() as lines:
+            events = await course(lines, order(far.address))
+    assert (ending(events).outcome, ending(events).q850) == (outcome, q850)
+
+
+async def test_no_fast_busy_is_lost(tmp_path: Path) -> None:
+    with sipp(tmp_path, refuses("486 Busy Here"), calls=400) as far:
+        async with sip_lines() as lines:
+            gate = asyncio.Semaphore(60)
+
+            async def one() -> Outcome | None:
+                async with gate:
+                    return ending(await course(lines, order(far.address))).outcome
+
+            outcomes = Counter(await asyncio.gather(*(one() for _ in range(400))))
+        assert outcomes == {Outcome.BUSY: 400}
+        assert far.done()
+
+
+async def test_a_503_with_retry_after_throttles(tmp_path: Path) -> None:
+    with sipp(tmp_path, refuses("503 Service Unavailable", "Retry-After: 7")) as far:
+        async with sip_lines() as lines:
+            (*_, last) = await course(lines, order(far.address))
+    assert (last.kind, last.retry_after) == (EventKind.THROTTLED, 7.0)
+
+
+async def test_a_503_with_a_limit_text_throttles_and_a_ring_before_it_does_not(tmp_path: Path) -> None:
+    endings = {"0001": final("503 Trunk CPS limit exceeded"), "0002": reply("180 Ringing") + final("503 CPS limit")}
+    with sipp(tmp_path, box(endings, ANSWERS), calls=2) as far:
+        async with sip_lines() as lines:
+            (*_, plain) = await course(lines, order(far.address, "+49300001"))
+            rang = await course(lines, order(far.address, "+49300002"))
+    assert plain.kind is EventKind.THROTTLED
+    assert ending(rang).outcome is Outcome.NETWORK_ERROR
+    assert rang[-1].rang
+
+
+def digest_scenario() -> str:
+    check = '<verifyauth assign_to="right" username="ada" password="s3cret;of the trunk"/>'
+    return (
+        invite()
+        + final("401 Unauthorized", CHALLENGE)
+        + f'  <recv request="INVITE" crlf="true"><action>{check}</action></recv>\n'
+        + '  <nop test="right" next="1"/>\n'
+        + final("403 Forbidden").replace(ACK, '  <recv request="ACK" next="2"/>\n')
+        + '  <label id="1"/>\n'
+        + ANSWERS
+        + BYE
+        + '  <label id="2"/>\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("password", "outcome"), [("s3cret;of the trunk", Outcome.COMPLETED), ("wrong", Outcome.PROVIDER_REJECTED)]
+)
+async def test_a_digest_with_a_user_that_is_not_the_caller(tmp_path: Path, password: str, outcome: Outcome) -> None:
+    with sipp(tmp_path, digest_scenario()) as far:
+        async with sip_lines(saying_nothing_for(0.1)) as lines:
+            given = order(far.address, credentials={"username": "ada", "password": password})
+            events = await course(lines, given)
+        assert far.done()
+    assert ending(events).outcome is outcome
+    assert ending(events).halts_trunk == (outcome is Outcome.PROVIDER_REJECTED)
+
+
+async def test_without_credentials_a_challenge_halts_the_trunk(tmp_path: Path) -> None:
+    with sipp(tmp_path, refuses("401 Unauthorized", CHALLENGE) + refuses("401 Unauthorized", CHALLENGE)) as far:
+        async with sip_lines() as lines:
+            events = await course(lines, order(far.address))
+    assert (ending(events).outcome, ending(events).halts_trunk) == (Outcome.PROVIDER_REJECTED, True)
+
+
+async def test_the_far_end_hangs_up(tmp_path: Path) -> None:
+    with sipp(tmp_path, invite(TAKE_WAY_BACK) + ANSWERS + wait(200) + HANGS_UP + REFS) as far:
+        async with sip_lines(NotingTalker()) as lines:
+            events = await course(lines, order(far.address))
+        assert far.done()
+    assert (ending(events).outcome, ending(events).reason) == (Outcome.COMPLETED, "hung_up")
+
+
+async def test_a_lost_ack_ends_as_completed_by_the_bye_of_the_far_end(tmp_path: Path) -> None:
+    # the 200 comes again and again, as it does where our ACK was lost; the stack does not send another
+    again = reply("200 OK", sdp=True) + wait(200)
+    scenario = invite(TAKE_WAY_BACK) + ANSWERS + again * 3 + HANGS_UP + REFS
+    with sipp(tmp_path, scenario) as far:
+        async with sip_lines(NotingTalker()) as lines:
+            events = await course(lines, order(far.address))
+    assert (ending(events).outcome, ending(events).reason) == (Outcome.COMPLETED, "hung_up")
+
+
+async def test_a_far_end_that_never_answers_our_bye_keeps_nothing_up(tmp_path: Path) -> None:
+    with sipp(tmp_path, invite() + ANSWERS + '  <recv request="BYE"/>\n' + wait(100)) as far:
+        async with sip_lines(saying_nothing_for(0.1)) as lines:
+            events = await course(lines, order(far.address), within=5)
+    assert ending(events).outcome is Outcome.COMPLETED
+
+
+async def test_a_far_end_without_audio_is_noticed(tmp_path: Path) -> None:
+    with sipp(tmp_path, invite() + ANSWERS + BYE, echo=False) as far:
+        async with sip_lines(NotingTalker(), media_lost_secs=1) as lines:
+            events = await course(lines, order(far.address))
+    assert (ending(events).outcome, ending(events).reason) == (Outcome.COMPLETED, "media_lost")
+
+
+async def test_the_longest_call_is_kept(tmp_path: Path) -> None:
+    with sipp(tmp_path, invite() + ANSWERS + BYE) as far:
+        async with sip_lines(NotingTalker()) as lines:
+            events = await course(lines, order(far.address, talk_secs=0.3))
+        assert far.done()
+    assert ending(events).reason == "time_limit"
+
+
+async def test_the_ring_limit_cancels(tmp_path: Path) -> None:
+    with sipp(tmp_path, invite(TAKE_CSEQ) + reply("180 Ringing") + CANCEL) as far:
+        async with sip_lines() as lines:
+            events = await course(lines, order(far.address, ring_secs=0.3))
+        assert far.done()
+    assert (ending(events).outcome, ending(events).reason) == (Outcome.NO_ANSWER, "ring_limit")
+    assert events[-1].rang
+
+
+async def test_a_ringing_call_is_given_up(tmp_path: Path) -> None:
+    with sipp(tmp_path, invite(TAKE_CSEQ) + reply("180 Ringing") + CANCEL) as far:
+        async with sip_lines() as lines:
+            call = Following(lines, order(far.address))
+            await call.until(EventKind.RINGING)
+            for _ in range(2):
+                await lines.hang_up(call.order.call_key, even_if_answered=False)
+            events = await call.over()
+        assert far.done()
+    assert (ending(events).outcome, ending(events).reason) == (Outcome.NETWORK_ERROR, "node_lost")
+
+
+async def test_giving_up_spares_a_talk_unless_told(tmp_path: Path) -> None:
+    with sipp(tmp_path, invite() + ANSWERS + BYE) as far:
+        async with sip_lines(NotingTalker()) as lines:
+            call = Following(lines, order(far.address))
+            await call.until(EventKind.ANSWERED)
+            await lines.hang_up(call.order.call_key, even_if_answered=False)
+            await asyncio.sleep(0.1)
+            assert not call.task.done()
+            await lines.hang_up(call.order.call_key, even_if_answered=True)
+            events = await call.over()
+        assert far.done()
+    assert (ending(events).outcome, ending(events).reason) == (Outcome.COMPLETED, "node_lost")
+
+
+async def test_what_is_too_late_or_stopped_is_never_sent(tmp_path: Path) -> None:
+    with sipp(tmp_path, refuses("486 Busy Here")) as far:
+        async with sip_lines() as lines:
+            (late,) = await course(lines, order(far.address, within=-0.001))
+            stopped = order(far.address)
+            await lines.hang_up(stopped.call_key, even_if_answered=False)
+            (never,) = await course(lines, stopped)
+            assert far.came() == []
+            assert ending(await course(lines, order(far.address))).outcome is Outcome.BUSY  # the twin
+    assert (late.kind, late.reason) == (EventKind.UNSENT, "too_late")
+    assert (never.kind, never.reason) == (EventKind.UNSENT, "stopped")
+
+
+async def test_a_trunk_that_says_nothing_leaves_doubt() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        async with sip_lines(reply_secs=0.5) as lines:
+            (event,) = await course(lines, order(f"127.0.0.1:{nobody.getsockname()[1]}"))
+    assert (event.kind, event.reason) == (EventKind.DOUBTFUL, "no_reply")
+
+
+async def test_a_refused_connection_is_provably_unsent() -> None:
+    async with sip_lines() as lines:
+        (event,) = await course(lines, order(f"127.0.0.1:{free_port()}", transport="tcp"))
+    assert (event.kind, event.reason) == (EventKind.UNSENT, "connection_refused")
+
+
+async def test_a_trunk_that_cannot_be_used_halts(tmp_path: Path) -> None:
+    async with sip_lines() as lines:
+        events = await course(lines, order("no address at all"))
+    assert ending(events).halts_trunk
+
+
+async def test_keys_go_both_ways(tmp_path: Path) -> None:
+    async def act(leg: Leg) -> None:
+        await leg.send_dtmf("12#")  # sipp echoes RTP, and so our keys come back
+        await asyncio.sleep(0.5)
+
+    talker = NotingTalker(act)
+    with sipp(tmp_path, invite() + ANSWERS + BYE) as far:
+        async with sip_lines(talker) as lines:
+            events = await course(lines, order(far.address))
+    assert talker.talks[0].keys == "12#"
+    assert ending(events).detail["keys"] == "12#"
+
+
+async def test_early_media_counts_as_ringing_and_is_heard(tmp_path: Path) -> None:
+    scenario = invite() + reply("183 Session Progress", sdp=True) + wait(300) + reply("200 OK", sdp=True, again=True)
+    talker = saying_nothing_for(0.3)
+    with sipp(tmp_path, scenario + ACK + BYE) as far:
+        async with sip_lines(talker) as lines:
+            events = await course(lines, order(far.address))
+        assert far.done()
+    assert kinds(events) == [EventKind.SENT, EventKind.RINGING, EventKind.ANSWERED, EventKind.ENDED]
+    assert len(talker.talks[0].heard) > 0.4 * 16_000  # 0.3 s of it before the answer
+
+
+# --- no inbound surface ----------------------------------------------------------------------------------------------
+
+
+async def contact_port(far: Sipp) -> int:
+    (came,) = far.came()
+    found = re.search(r"Contact: <sip:[^@]+@127\.0\.0\.1:([0-9]+)", came)
+    assert found is not None
+    return int(found[1])
+
+
+def request(method: str, user: str, port: int, back: int) -> bytes:
+    body = "v=0\r\no=a 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 6000 RTP/AVP 0\r\n"
+    lines = [
+        f"{method} sip:{user}@127.0.0.1:{port} SIP/2.0",
+        f"Via: SIP/2.0/UDP 127.0.0.1:{back};branch=z9hG4bK{method}{user[-3:]}",
+        "Max-Forwards: 70",
+        "From: <sip:x@127.0.0.1>;tag=1",
+        f"To: <sip:{user}@127.0.0.1:{port}>",
+        f"Call-ID: {method}{user}",
+        f"CSeq: 1 {method}",
+        f"Contact: <sip:x@127.0.0.1:{back}>",
+        "Event: presence",
+        "Refer-To: <sip:y@127.0.0.1>",
+        "Content-Type: application/sdp",
+        f"Content-Length: {len(body)}",
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+
+
+@asynccontextmanager
+async def worker() -> AsyncIterator[WorkerPool]:
+    """A process of its own, as in life: a stack that strangers tried to call can't be taken down in this one."""
+    settings = PoolSettings("sip_trunk", {"interface": "127.0.0.1"}, spec="outdial.telephony.sip.spec:SPEC")
+    pool = WorkerPool(settings, clock=CLOCK)
+    await pool.start()
+    try:
+        yield pool
+    finally:
+        await pool.stop()
+
+
+async def test_nobody_can_call_in(tmp_path: Path) -> None:
+    with sipp(tmp_path, invite(TAKE_CSEQ) + reply("180 Ringing") + CANCEL) as far:
+        async with worker() as pool:
+            call = Following(pool.lines, order(far.address))
+            await call.until(EventKind.RINGING)
+            port = await contact_port(far)
+            for method in ("INVITE", "REGISTER", "MESSAGE", "SUBSCRIBE", "NOTIFY", "REFER", "PUBLISH"):
+                for user in (CALLER, "nobody"):
+                    codes = await asyncio.to_thread(ask, method, user, port)
+                    assert all(code >= 300 for code in codes if code >= 200), (method, user, codes)
+            await pool.lines.hang_up(call.order.call_key, even_if_answered=False)
+            await call.over()
+        assert far.done()
+
+
+def ask(method: str, user: str, port: int) -> list[int]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.settimeout(0.3)
+        stranger.sendto(request(method, user, port, stranger.getsockname()[1]), ("127.0.0.1", port))
+        codes = []
+        try:
+            while not codes or codes[-1] < 200:
+                codes.append(int(stranger.recv(4096)[8:11]))
+        except TimeoutError:
+            pass
+        return codes
+
+
+async def test_malformed_packets_end_no_worker(tmp_path: Path) -> None:
+    chance = random.Random(4)
+    async with worker() as pool:
+        with sipp(tmp_path, invite(TAKE_CSEQ) + reply("180 Ringing") + CANCEL) as far:
+            call = Following(pool.lines, order(far.address))
+            await call.until(EventKind.RINGING)
+            port = await contact_port(far)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+                for n in range(1_000):
+                    stranger.sendto(broken(chance, far, port), ("127.0.0.1", port))
+                    if n % 20 == 0:
+                        await asyncio.sleep(0.005)
+            await pool.lines.hang_up(call.order.call_key, even_if_answered=False)
+            assert (await call.over())[-1].kind is EventKind.ENDED
+        with sipp(tmp_path, refuses("486 Busy Here"), calls=20) as far:
+            told = await asyncio.gather(*(course(pool.lines, order(far.address)) for _ in range(20)))
+        assert {ending(events).outcome for events in told} == {Outcome.BUSY}
+        assert pool.restarts == 0
+
+
+def broken(chance: random.Random, far: Sipp, port: int) -> bytes:
+    """A request or an answer of this very call with some bytes changed, cut or doubled."""
+    method = chance.choice(["INVITE", "BYE", "CANCEL", "NOTIFY", "OPTIONS", "INFO"])
+    data = bytearray(request(method, CALLER, port, far.port))
+    for _ in range(chance.randint(1, 20)):
+        at = chance.randrange(len(data))
+        match chance.randrange(4):
+            case 0:
+                data[at] = chance.randrange(256)
+            case 1:
+                del data[at : at + chance.randint(1, 40)]
+            case 2:
+                data[at:at] = bytes(chance.randrange(256) for _ in range(chance.randint(1, 40)))
+            case _:
+                data[at:at] = data[max(0, at - 30) : at] * chance.randint(1, 5)
+        if not data:
+            data = bytearray(b"\r\n")
+    return bytes(data[:60_000])
+
+
+async def test_no_secret_and_no_number_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with sipp(tmp_path, digest_scenario()) as far:
+        async with sip_lines(saying_nothing_for(0.1)) as lines:
+            given = order(far.address, credentials={"username": "ada", "password": "s3cret;of the trunk"})
+            assert ending(await course(lines, given)).outcome is Outcome.COMPLETED
+    told = caplog.text + "".join(capfd.readouterr())
+    assert "s3cret" not in told
+    assert "Digest username" not in told
+    assert given.number not in told
