@@ -62,6 +62,7 @@ def refusal(content: bytes | str, name: str = "people.csv", **rules: Any) -> str
         (BERLIN, None),
         ("+49 30 1234-5678", None),
         ("+49 (30) 1234.5678", None),
+        ("+49 30/12345678", None),
         ("'+493012345678", Repair.APOSTROPHE),
         ("\u2019+493012345678", Repair.APOSTROPHE),
         ('="+493012345678"', Repair.APOSTROPHE),
@@ -96,9 +97,14 @@ def test_a_rounded_number_is_never_read(text: str) -> None:
         ("#N/A", Wrong.NUMBER, "error of the spreadsheet"),
         ("#BEZUG!", Wrong.NUMBER, "error of the spreadsheet"),
         ("########", Wrong.NUMBER, "error of the spreadsheet"),
-        ("+493012345678 / +491711234567", Wrong.NUMBER, "more than one"),
+        ("+493012345678 / +491711234567", Wrong.NUMBER, ""),
+        ("+493012345678, +491711234567", Wrong.NUMBER, "more than one"),
+        ("0301234/0301235", Wrong.NUMBER, "two numbers"),
         ("030 12345678; 0171 1234567", Wrong.NUMBER, "more than one"),
         ("+49 (0) 30 12345678", Wrong.NUMBER, "(0)"),
+        ("+49 30 12345678/79", Wrong.NUMBER, "two numbers"),
+        ("030 12345678/79", Wrong.NUMBER, "two numbers"),
+        ("030/1234/5678", Wrong.NUMBER, "two numbers"),
         ("+49 30 CALL", Wrong.NUMBER, "digits only"),
         ("+49123", Wrong.NUMBER, "7 to 15 digits"),
         ("none", Wrong.NUMBER, "digits only"),
@@ -144,6 +150,11 @@ def test_a_decimal_behind_a_number_never_becomes_a_digit() -> None:
 def test_a_rounded_number_that_was_written_out_looks_rounded() -> None:
     assert seems_rounded("+14100000000")
     assert not seems_rounded("+14155550000")
+
+
+def test_two_extensions_never_become_one_number() -> None:
+    with pytest.raises(BadNumber, match="two numbers"):
+        read_number("030 12345678/79", country="DE")
 
 
 def test_names_do_not_look_like_numbers() -> None:

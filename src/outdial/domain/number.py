@@ -6,6 +6,7 @@ from outdial.domain.errors import Invalid
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _TRUNK_ZERO = re.compile(r"\(\s*0+\s*\)")
+_DECIMAL = re.compile(r"\+?[0-9]{7,}[.,]0+")
 _ROUNDED = re.compile(r"\+?[0-9][.,]?[0-9]*[eE]\+?[0-9]+")
 _DRESSING = str.maketrans("", "", " \t-.()\u00a0\u2007\u2009\u202f\u2010\u2011\u2012\u2013\u2014\u2212")
 _NO_ZONE = "Etc/Unknown"
@@ -23,7 +24,7 @@ def canonical(text: str) -> str:
     if _E164.fullmatch(text):
         return text
     bare = text.strip().translate(_DRESSING)
-    if _E164.fullmatch(bare) and not _TRUNK_ZERO.search(text):
+    if _E164.fullmatch(bare) and not _TRUNK_ZERO.search(text) and not _DECIMAL.fullmatch(text.strip()):
         return bare
     raise ImpossibleNumber(_complaint(text.strip(), bare))
 
@@ -35,6 +36,7 @@ def _complaint(text: str, bare: str) -> str:
     complaints = (
         (not bare, "a phone number is missing"),
         (_ROUNDED.fullmatch(text), "this is a number as a spreadsheet rounds it; format the column as text"),
+        (_DECIMAL.fullmatch(text), "this is a number as programs write decimals; leave the .0 behind it out"),
         (_TRUNK_ZERO.search(text), "a (0) inside an international number is not dialled; leave it out"),
         (strange, f"a phone number has digits only after the +, not {strange!r}"),
         (bare.startswith("00"), "a phone number starts with + and the country code; write + instead of 00"),

@@ -11,7 +11,7 @@ _AS_TEXT = re.compile(r'="+([^"]*)"+')
 """How some exports make a spreadsheet keep a number as text."""
 _DECIMAL = re.compile(r"(\+?[0-9]{7,15})[.,]0+")
 _ROUNDED = re.compile(r"\+?[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]+")
-_SEVERAL = re.compile(r"[0-9]{5}[^0-9+()]*[/;,|&][^0-9+]*[+0-9(]|[0-9]\s*\n\s*[+0-9(]|[0-9][\s/;,|]+\+[0-9]")
+_SEVERAL = re.compile(r"[0-9]{5}[^0-9+()]*[;,|&][^0-9+]*[+0-9(]|[0-9]\s*\n\s*[+0-9(]|[0-9][\s/;,|]+\+[0-9]")
 _ERROR = re.compile(r"#(?:N/A|NV|REF!|BEZUG!|NAME\?|VALUE!|WERT!|DIV/0!|NUM!|ZAHL!|NULL!|#+)", re.IGNORECASE)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}[./][0-9]{1,2}[./](?:19|20)[0-9]{2}")
 _WITHOUT_PLUS = re.compile(r"[0-9(][0-9 \t\-.()/\u00a0\u2007\u2009\u202f\u2010-\u2014\u2212]*")
@@ -33,6 +33,7 @@ def read_number(text: str, *, country: str | None = None, add_plus: bool = False
         return text, None
     bare, repair = _undamaged(text)
     _refuse_what_is_lost(bare)
+    bare = _without_slash(bare)
     if _WITHOUT_PLUS.fullmatch(bare):
         if country is not None:
             return _national(bare, country), Repair.NATIONAL
@@ -51,7 +52,7 @@ def is_country(code: str) -> bool:
 
 def like_a_number(text: str) -> bool:
     """Whether this cell looks like a phone number, good or damaged: enough to see that a line holds no names."""
-    digits = sum(c.isdigit() for c in text)
+    digits = _digits(text)
     return (digits >= 7 and digits * 2 > len(text) and not any(c.isalpha() for c in text)) or bool(
         _ROUNDED.fullmatch(text.strip())
     )
@@ -91,6 +92,21 @@ def _refuse_what_is_lost(bare: str) -> None:
         raise BadNumber(Wrong.NUMBER, f"{bare!r} is a day, not a phone number")
     if _SEVERAL.search(bare):
         raise BadNumber(Wrong.NUMBER, "there is more than one phone number; one person is called at one number")
+
+
+def _without_slash(bare: str) -> str:
+    """A / behind the area code is how people write; anywhere else it may part two numbers (…5678/79)."""
+    before, slash, behind = bare.partition("/")
+    if not slash:
+        return bare
+    begins_anew = behind.lstrip().startswith(("0", "+", "("))
+    if begins_anew or "/" in behind or _digits(before) > 8 or _digits(behind) < 4:
+        raise BadNumber(Wrong.NUMBER, "a / stands where it may part two numbers; write one number, without it")
+    return f"{before} {behind}"
+
+
+def _digits(text: str) -> int:
+    return sum(sign.isdigit() for sign in text)
 
 
 def _without_plus(bare: str) -> str:
