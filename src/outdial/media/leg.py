@@ -203,7 +203,7 @@ class QueuedLeg:
                 continue
             if room <= 0:
                 return
-            part = piece[self._offset : self._offset + min(self.frame, room + room % 2)]
+            part = piece[self._offset : self._offset + min(self.frame, room)]
             self._line.write(part)
             self._with_line += part
             self._written += len(part)
