@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,9 @@ def _one(name: str, engine: str, args: argparse.Namespace) -> dict[str, Any]:
 
 def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     asked = argparse.ArgumentParser(prog="outdial bench", description="Measure this machine, beside plain SQL.")
-    asked.add_argument("bench", nargs="*", choices=[*BENCHES, []], help="what to measure; all of it unless said")
+    asked.add_argument(
+        "bench", nargs="*", type=_known, metavar="|".join(BENCHES), help="what to measure; all of it unless said"
+    )
     asked.add_argument("--engine", action="append", choices=ENGINES, help="on what; on both unless said")
     asked.add_argument("--calls", type=int, default=10_000, help="calls of dispatch and end-to-end [10000]")
     asked.add_argument("--talk-secs", type=float, default=10.0, help="of the second part of end-to-end [10]")
@@ -72,11 +74,24 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     return asked.parse_args(argv)
 
 
+def _known(name: str) -> str:
+    if name not in BENCHES:
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(BENCHES)}")
+    return name
+
+
 def _told(result: dict[str, Any]) -> str:
-    figures = {name: value for name, value in result.items() if isinstance(value, int | float)}
-    return f"{result['bench']} on {result['engine']}: " + ", ".join(
-        f"{name} {value}" for name, value in figures.items()
-    )
+    """A figure a line; the committer's own are in the JSON alone."""
+    told = {name: value for name, value in result.items() if name not in {"bench", "engine", "committer"}}
+    return "\n  ".join([f"{result['bench']} on {result['engine']}:", *_lines(told, "")])
+
+
+def _lines(values: dict[str, Any], above: str) -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _lines(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name} {value}"
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
