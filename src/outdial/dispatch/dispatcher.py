@@ -13,7 +13,7 @@ from outdial.calls.tenure import Tenure
 from outdial.dispatch.lag import Lag
 from outdial.dispatch.rounds import AT_ONCE, Round
 from outdial.domain.errors import Invalid
-from outdial.domain.window import CallingHours, open_at, open_through, opens_next, parse, zones_of
+from outdial.domain.window import CallingHours, Openings, open_at, open_through, parse, zones_of
 from outdial.ports.meters import UNMETERED, Meters
 from outdial.ports.signal import Signal, Topic
 from outdial.ports.store import BatchRow, ClaimAnswer, ClaimWish, NodeLease, ReadyBatch, Store
@@ -82,8 +82,7 @@ class Dispatcher:
         self._round = Round(BATCHES_A_TURN)
         self.sort: Callable[[BatchRow], None] = _nobody
         """Told of batches with people whose zones have to be looked up."""
-        self._opens: dict[tuple[CallingHours | None, str], float] = {}
-        """When a closed window class opens next by these hours, unix seconds."""
+        self._openings = Openings()
         self._ahead: asyncio.Future[list[ReadyBatch]] | None = None
         """The next turn's look at the batches, read while this turn's claim is under way: a claim checks everything."""
         self.turns = 0
@@ -229,16 +228,13 @@ class Dispatcher:
         return tuple(open_now)
 
     def _opening(self, hours: CallingHours | None, key: str, now: float) -> float:
-        opens_at = self._opens.get((hours, key), 0.0)
-        if opens_at <= now:
-            instant, zones = self._clock.utc(), zones_of(key)
-            after = instant + CLOSING if open_at(hours, zones, instant) else instant
-            opening = opens_next(hours, zones, after)
-            opens_at = now + IDLE_SECS if opening is None else opening.timestamp()
-            if len(self._opens) > 10_000:
-                self._opens.clear()
-            self._opens[hours, key] = opens_at
-        return opens_at
+        """When a window class that is closed, or about to close, opens next; unix seconds."""
+        if hours is None:
+            return now
+        instant = self._clock.utc()
+        after = instant + CLOSING if open_at(hours, zones_of(key), instant) else instant
+        opening = self._openings.next(hours, key, after)
+        return now + IDLE_SECS if opening is None else opening.timestamp()
 
     # --- what was claimed
 

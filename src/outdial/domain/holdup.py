@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from outdial.domain.window import ALWAYS, NOWHERE, CallingHours, open_at, opens_next, zones_of
+from outdial.domain.window import ALWAYS, NOWHERE, CallingHours, Openings, open_at, zones_of
 
 PAUSED = "paused: nobody new is called until it is resumed"
 ALL_LISTED = "everybody on the list is on the do-not-call list"
@@ -127,6 +127,9 @@ def open_queues(holdup: Holdup, now: float) -> list[Queue]:
     return [queue for queue in holdup.queues if open_at(holdup.hours, zones_of(queue.key), instant)]
 
 
+_OPENINGS = Openings()
+
+
 def _closed(holdup: Holdup, now: float) -> str:
     """What to say when everybody is outside calling hours."""
     hours = holdup.hours
@@ -134,7 +137,7 @@ def _closed(holdup: Holdup, now: float) -> str:
         return ""
     outside = "outside calling hours" + ("" if holdup.hours_of == "batch" else f" of the {holdup.hours_of}")
     instant = datetime.fromtimestamp(now, UTC)
-    openings = {queue.key: opens_next(hours, zones_of(queue.key), instant) for queue in holdup.queues}
+    openings = {queue.key: _OPENINGS.next(hours, queue.key, instant) for queue in holdup.queues}
     known = [(when, key) for key, when in openings.items() if when is not None]
     if not known:
         return f"{outside}: {_never(hours, openings)}"

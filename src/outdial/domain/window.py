@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -103,6 +104,29 @@ def opens_next(hours: CallingHours | None, zones: Iterable[str], instant: dateti
     return None
 
 
+class Openings:
+    """Remembers what `opens_next` said for as long as it stays true: a class of many zones takes it milliseconds."""
+
+    MOST = 10_000
+    NEVER_SECS = 3600.0
+    """How long it is believed that there is none."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[CallingHours, str], tuple[float, float, datetime | None]] = {}
+
+    def next(self, hours: CallingHours, key: str, instant: datetime) -> datetime | None:
+        """The first instant from this one on at which the window class of this key is open."""
+        now = instant.timestamp()
+        since, until, opening = self._known.get((hours, key), (0.0, 0.0, None))
+        if not since <= now < until:
+            opening = opens_next(hours, zones_of(key), instant)
+            if len(self._known) >= self.MOST:
+                self._known.clear()
+            until = now + self.NEVER_SECS if opening is None else opening.timestamp()
+            self._known[hours, key] = now, until, opening
+        return opening
+
+
 def _wall_clocks(hours: CallingHours, zones: Iterable[str]) -> list[ZoneInfo]:
     names = set(zones) if hours.zone is None else {hours.zone}
     return [_zone(name) for name in sorted(names)]
@@ -149,10 +173,16 @@ def _instant(day: date, clock: time, zone: ZoneInfo, *, fold: int = 0) -> dateti
 
 def _zone(name: str) -> ZoneInfo:
     try:
-        return ZoneInfo(name)
+        return _read_zone(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         why = f"there is no time zone {name[:64]!r}; use an IANA name such as Europe/Berlin"
         raise _invalid(why, "timezone") from None
+
+
+@lru_cache(maxsize=1_024)
+def _read_zone(name: str) -> ZoneInfo:
+    """ZoneInfo itself keeps eight: a number with all zones of its country would have them read from disk each time."""
+    return ZoneInfo(name)
 
 
 # --- from JSON -----------------------------------------------------------------------------------------------------

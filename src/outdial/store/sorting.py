@@ -41,8 +41,8 @@ class Sort(Kind[Sorting, None]):
         found = tx.rows("recipients_unsorted", batch_id=request.batch_id, ords=sorted(classes))
         # a wait of an older generation is a cancelled one: its sweep takes it out of the hopper
         people = [row for row in found if row.due_at is None or row.generation == row.current]
-        rows = [{"ord": row.ord, "window_class": classes[row.ord]} for row in people]
-        tx.run("recipients_sort", batch_id=request.batch_id, rows=rows)
+        sorted_ = [{"batch_id": request.batch_id, "ord": row.ord, "window_class": classes[row.ord]} for row in people]
+        tx.run("recipients_sort", rows=sorted_)
         waiting = [row for row in people if row.due_at is not None]
         tx.put("hopper_out", rows=[_place(request, row, ALWAYS_OPEN) for row in waiting])
         tx.put("hopper_in", rows=[_place(request, row, classes[row.ord]) for row in waiting])

@@ -15,8 +15,8 @@ order by f.due_at, f.ord;
 
 -- name: recipients_sort
 update recipient as p set window_class = r.window_class
-from jsonb_to_recordset(:rows::jsonb) as r (ord int, window_class bigint)
-where p.batch_id = :batch_id and p.ord = r.ord and p.window_class = 0;
+from jsonb_to_recordset(:rows::jsonb) as r (batch_id bigint, ord int, window_class bigint)
+where p.batch_id = r.batch_id and p.ord = r.ord and p.window_class = 0;
 
 -- name: recipients_unsorted
 -- Where these people are in the hopper, if they wait: their rows know it.

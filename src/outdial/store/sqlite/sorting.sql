@@ -16,10 +16,10 @@ order by f.due_at, f.ord;
 -- name: recipients_sort
 update recipient as p set window_class = r.window_class
 from (
-    select value ->> 'ord' as ord, value ->> 'window_class' as window_class
+    select value ->> 'batch_id' as batch_id, value ->> 'ord' as ord, value ->> 'window_class' as window_class
     from json_each(:rows)
 ) as r
-where p.batch_id = :batch_id and p.ord = r.ord and p.window_class = 0;
+where p.batch_id = r.batch_id and p.ord = r.ord and p.window_class = 0;
 
 -- name: recipients_unsorted
 -- Where these people are in the hopper, if they wait: their rows know it.
