@@ -277,6 +277,12 @@ def test_windows_letters_are_a_guess_and_told_with_an_example() -> None:
     assert said(one("phone_number,name\n+493012345678,Łódź\n".encode("cp1250"), encoding="cp1250")) == {"name": "Łódź"}
 
 
+def test_a_strange_space_is_no_example() -> None:
+    people = opened(f"phone_number\n{BERLIN}\xa0\n".encode("cp1252"))
+    assert people.told == ["it is not UTF-8 and was read as Windows-1252; --encoding says otherwise"]
+    assert [row.number for row in people] == [BERLIN]
+
+
 def test_strange_letters_after_a_megabyte_are_still_seen() -> None:
     filler = "".join(f"+4930{n:08d},Ada\n" for n in range(60_000))
     found = rows(f"phone_number,name\n{filler}".encode() + "+493012345678,Jürgen\n".encode("cp1252"))

@@ -37,10 +37,10 @@ def encoding_of(file: BinaryIO) -> Encoding:
     if _is(file, "utf-8"):
         return Encoding("utf-8")
     if _is(file, "cp1252"):
-        example = _first_strange_word(file)
-        return Encoding(
-            "cp1252", f"it is not UTF-8 and was read as Windows-1252, e.g. {example!r}; --encoding says otherwise"
-        )
+        strange = _first_strange_word(file)
+        example = f", e.g. {strange!r}" if strange else ""
+        told = f"it is not UTF-8 and was read as Windows-1252{example}; --encoding says otherwise"
+        return Encoding("cp1252", told)
     raise ListError("its letters are neither UTF-8 nor Windows-1252; name them with --encoding")
 
 
@@ -84,11 +84,13 @@ def _is(file: BinaryIO, name: str) -> bool:
 
 
 def _first_strange_word(file: BinaryIO) -> str:
-    """The first word with a letter beyond ASCII, so that its owner can see whether it was read well."""
-    for line in file:
-        if not line.isascii():
-            file.seek(0)
-            words = line.decode("cp1252").replace(";", " ").replace(",", " ").split()
-            return next(word for word in words if not word.isascii())[:40]
-    file.seek(0)
-    return ""
+    """The first word with a letter beyond ASCII, so that its owner can see whether it was read well; or none."""
+    try:
+        for line in file:
+            if not line.isascii():
+                words = line.decode("cp1252").replace(";", " ").replace(",", " ").split()
+                if strange := next((word for word in words if not word.isascii()), ""):
+                    return strange[:40]
+        return ""
+    finally:
+        file.seek(0)
