@@ -13,9 +13,14 @@ from outdial.cli.client import Failed
 from outdial.cli.options import INTERRUPTED, REFUSED, Database
 from outdial.domain.errors import OutdialError
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Batch calling for voice agents."
-)
+HELP = """Batch calling for voice agents.
+
+OUTDIAL_URL (http://127.0.0.1:8080 unless set) and OUTDIAL_API_KEY name the server and its key.
+
+Exit codes: 0 all well, 1 refused or failed, 2 wrong usage, 3 a batch ended with people not reached, 130 Ctrl-C.
+"""
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=HELP)
 
 
 def main() -> None:
