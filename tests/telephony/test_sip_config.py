@@ -88,9 +88,11 @@ def test_a_password_does_not_show_itself() -> None:
     assert read.password.reveal == SECRET
 
 
-def test_a_number_needs_an_outbound_trunk_and_nothing_unknown() -> None:
+def test_a_call_needs_an_outbound_trunk_and_a_number_nothing_unknown() -> None:
+    assert check_number({}) == {}  # the wire lets it be without; it can be read back, and nobody is called
     with pytest.raises(Invalid, match="address of a trunk"):
-        check_number({})
+        read_trunk({})
+    assert read_trunk({"outbound_trunk_config": {"address": "a", "transport": None}}).transport == "udp"
     with pytest.raises(Invalid, match="no setting 'termination'"):
         check_number({"termination": "x"})
     given = {"outbound_trunk_config": {"address": "sip.example.org"}}

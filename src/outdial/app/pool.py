@@ -59,6 +59,8 @@ class PoolSettings:
     log_style: str = "console"
     log_level: str = "info"
     silent_secs: float = SILENT_SECS
+    asleep: LinesTraits | None = None
+    """Workers start with the first order; until they tell, these are the traits. None: they start at once."""
 
 
 class _Stream:
@@ -122,6 +124,8 @@ class WorkerPool:
         self._room = asyncio.Event()
         self.stopping = False
         """Workers that end now are meant to."""
+        self._asleep = settings.asleep is not None
+        """Nothing was ordered yet, and no worker was started."""
         self.lines: Lines = PooledLines(self)
         self.traits: LinesTraits | None = None
         """As the workers told; None before `start`."""
@@ -139,8 +143,8 @@ class WorkerPool:
 
     @property
     def wanted(self) -> int:
-        """Workers that are set."""
-        return self._settings.workers
+        """Workers that are set; none before anybody was called."""
+        return 0 if self._asleep else self._settings.workers
 
     @property
     def pids(self) -> list[int]:
@@ -153,6 +157,15 @@ class WorkerPool:
         if self._supervisors:
             return
         self.stopping = False
+        if self._asleep:
+            self.traits = self._settings.asleep
+        else:
+            await self._start_workers()
+        if self._networks is not None and self.traits is not None:
+            self._networks[self._settings.provider] = Network(self.lines, self.traits, self.capacity)
+
+    async def _start_workers(self) -> None:
+        """All of them; raises LinesBroken where one can't come up."""
         first: list[asyncio.Future[None]] = []
         for n in range(self._settings.workers):
             up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -164,8 +177,17 @@ class WorkerPool:
         except BaseException:
             await self.stop()
             raise
-        if self._networks is not None and self.traits is not None:
-            self._networks[self._settings.provider] = Network(self.lines, self.traits, self.capacity)
+
+    def _wake(self) -> None:
+        """Somebody calls: from now on workers are kept running, and one that can't come up is tried again."""
+        if not self._asleep or self.stopping:
+            return
+        self._asleep = False
+        for n in range(self._settings.workers):
+            nobody_waits: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            nobody_waits.set_result(None)
+            name = f"{self._settings.provider} worker {n}"
+            self._supervisors.append(asyncio.create_task(self._supervise(name, nobody_waits), name=name))
 
     async def stop(self) -> None:
         self.stopping = True
@@ -191,6 +213,7 @@ class WorkerPool:
         if order.call_key in self._streams:
             raise RuntimeError(f"call {order.call_key} was started twice")  # a second send is worse than any error
         self._streams[order.call_key] = stream
+        self._wake()
         try:
             if (refused := await self._hand_over(order, stream)) is not None:
                 yield CallEvent(order.call_key, EventKind.UNSENT, self._clock.now(), reason=refused)
@@ -207,6 +230,8 @@ class WorkerPool:
         if stream is not None:
             stream.given_up = True
             self._room.set()  # one that waits for a worker must look at the flag
+        if self._asleep:
+            return  # nothing was sent from here
         process = stream.worker if stream is not None and stream.worker is not None else await self._anyone()
         error = await process.ask_done(lambda n: wire.HangUp(n, call_key, even_if_answered, order))
         if error:

@@ -43,7 +43,7 @@ from outdial.runtime.service import Service, ServiceGroup
 from outdial.runtime.tuning import tune
 from outdial.store.signals import LocalSignal, open_signal
 from outdial.store.store import SqlStore, open_store
-from outdial.telephony.registry import PROVIDERS
+from outdial.telephony.registry import installed
 from outdial.workspace.keys import KeyRing, key_hash
 
 CLOSE_WITHIN_SECS = 3
@@ -126,20 +126,20 @@ def _build(settings: Settings, listening: socket.socket, hurry: asyncio.Event) -
     rings = open_signal(settings.database, clock)
     keys = CallbackKeys(secret.encode())
     named = settings.node_name(listening.getsockname()[1])
-    meters = PrometheusMeters(PROVIDERS) if settings.metrics == "on" else None
+    meters = PrometheusMeters(installed()) if settings.metrics == "on" else None
     ground = _Ground(settings, store, rings, clock, keys, public_url, named, meters or UNMETERED, hurry)
     dialling = _dialling(ground)
     readiness = Readiness(store, dialling.tenure, dialling.phones)
     reader = Reader()
     context = Context(
-        desk=Desk(store, rings, clock, Twins(store, clock), dials=frozenset(PROVIDERS)),
+        desk=Desk(store, rings, clock, Twins(store, clock), dials=frozenset(installed())),
         keys=KeyRing(store, clock),
         reader=reader,
-        providers={name: spec.check_settings for name, spec in PROVIDERS.items()},
+        providers={name: spec.check_settings for name, spec in installed().items()},
         blobs=None,
         replay_secs=settings.replay_secs,
     )
-    callbacks = {name: spec.read_callback for name, spec in PROVIDERS.items()}
+    callbacks = {name: spec.read_callback for name, spec in installed().items()}
     inbox = Inbox(callbacks, keys, dialling.intake.take, public_url, ground.meters)
     routes = [inbox.route(), readiness_route(readiness)]
     if meters is not None:
@@ -263,7 +263,29 @@ class _Lines:
             )
         )
         pool.on_death = self._dialler.checker.orphaned
+        if "sip_trunk" in installed() and self._settings.sip_workers:
+            self._phones.add(self._sip()).on_death = self._dialler.checker.orphaned
         await self._phones.start()
+
+    def _sip(self) -> PoolSettings:
+        """The workers for SIP trunks: they start with the first call."""
+        given = self._settings
+        return PoolSettings(
+            provider="sip_trunk",
+            settings={
+                "interface": given.sip_interface,
+                "rtp_ports": given.sip_rtp_ports,
+                "cafile": given.sip_cafile,
+                "media_lost_secs": given.sip_media_lost_secs,
+                "teardowns_per_sec": given.sip_teardowns_per_sec,
+                "recordings": str(given.recordings_path),
+            },
+            workers=given.sip_workers,
+            cap=given.sip_calls_per_worker,
+            log_style=given.log_style,
+            log_level=given.log_level,
+            asleep=installed()["sip_trunk"].traits,
+        )
 
     async def stop(self) -> None:
         await self._phones.stop()

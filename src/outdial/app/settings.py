@@ -151,6 +151,26 @@ class Settings:
     halted_secs: float = _setting(
         _seconds(1, 30 * 86_400), "After this long on a halted trunk, waiting people end as expired", default=86_400.0
     )
+    sip_workers: int = _setting(_whole(0, 64), "Call workers for SIP trunks; 0: no calls over SIP", default=1)
+    sip_calls_per_worker: int = _setting(
+        _whole(1, 1_000), "Calls that one of them has at once; 60 leave room for audio", default=60
+    )
+    sip_teardowns_per_sec: float = _setting(
+        _seconds(0.1, 1_000), "Answered calls that one of them hangs up in a second", default=20.0
+    )
+    sip_interface: str | None = _setting(
+        _text, "Network interface or address for SIP; absent: what leads to the trunk, never 127.0.0.1", default=None
+    )
+    sip_rtp_ports: str | None = _setting(
+        _text, "Ports for audio, as a firewall has them: 10000-20000; absent: any", default=None
+    )
+    sip_cafile: str | None = _setting(_text, "PEM file with who vouches for trunks; absent: the system's", default=None)
+    sip_media_lost_secs: float = _setting(
+        _seconds(0, 3_600), "A call without any audio from the far end for so long is over; 0: never", default=20.0
+    )
+    recordings: str | None = _setting(
+        _text, "Folder for recordings; absent: recordings, beside the SQLite database or here", default=None
+    )
     stop_secs: float = _setting(_seconds(0, 3_600), "How long live calls may go on when the server stops", default=10.0)
     carrier_url: str | None = _setting(
         _url, "The network in a box, if one was started by hand; absent: the server starts its own", default=None
@@ -180,6 +200,13 @@ class Settings:
             return "alone"
         machine = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:50] or "node"
         return self.node or f"{machine}-{port}"
+
+    @property
+    def recordings_path(self) -> Path:
+        """Where recordings go."""
+        if self.recordings:
+            return Path(self.recordings)
+        return self.sqlite_path.parent / "recordings" if self.sqlite_path else Path("recordings")
 
     @property
     def sqlite_path(self) -> Path | None:

@@ -39,3 +39,5 @@ class ProviderSpec:
     """Verifies and parses one report; raises CallbackRefused. Pure."""
     check_settings: Callable[[Mapping[str, Any]], dict[str, Any]]
     """A phone number's settings as given, validated and completed; raises domain.errors.Invalid."""
+    needs: str = ""
+    """A module that must be installed before calls can be placed, from an extra of ours; "" if there is none."""

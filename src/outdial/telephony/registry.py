@@ -1,8 +1,11 @@
 """Every phone provider that is built in, by its name on the wire."""
 
+from importlib.util import find_spec
+
 from outdial.domain.errors import OutdialError
 from outdial.ports.provider import ProviderSpec
 from outdial.telephony.loopback.spec import SPEC as LOOPBACK
+from outdial.telephony.sip.spec import SPEC as SIP
 
 
 class UnknownProvider(OutdialError):
@@ -14,7 +17,12 @@ class UnknownProvider(OutdialError):
         self.known = known
 
 
-PROVIDERS: dict[str, ProviderSpec] = {spec.name: spec for spec in (LOOPBACK,)}
+PROVIDERS: dict[str, ProviderSpec] = {spec.name: spec for spec in (LOOPBACK, SIP)}
+
+
+def installed() -> dict[str, ProviderSpec]:
+    """Those whose calls this machine can place."""
+    return {name: spec for name, spec in PROVIDERS.items() if not spec.needs or find_spec(spec.needs) is not None}
 
 
 def provider(name: str) -> ProviderSpec:

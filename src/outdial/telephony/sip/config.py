@@ -73,8 +73,8 @@ class _Credentials(msgspec.Struct):
 
 class _Outbound(msgspec.Struct):
     address: str
-    transport: Literal["auto", "udp", "tcp", "tls"] = "auto"
-    media_encryption: Literal["disabled", "allowed", "required"] = "allowed"
+    transport: Literal["auto", "udp", "tcp", "tls"] | None = None
+    media_encryption: Literal["disabled", "allowed", "required"] | None = None
     headers: dict[str, str] | None = None
     attributes_to_headers: dict[str, str] | None = None
     credentials: _Credentials | None = None
@@ -89,18 +89,15 @@ def check_number(settings: Mapping[str, Any]) -> dict[str, Any]:
     for name in settings:
         if name not in {"outbound_trunk_config", "inbound_trunk_config"}:
             raise Invalid(f"a {NAME} number has no setting {name!r}", code="unknown_setting", param=name)
-    if settings.get("outbound_trunk_config") is None:
-        raise Invalid(
-            "outbound_trunk_config is missing: calls need the address of a trunk",
-            code="missing_setting",
-            param="outbound_trunk_config",
-        )
-    read_trunk(settings)
+    if settings.get("outbound_trunk_config") is not None:  # without, it is kept, and its calls are refused
+        read_trunk(settings)
     return {name: value for name, value in settings.items() if value is not None}
 
 
 def read_trunk(settings: Mapping[str, Any]) -> Trunk:
     """The trunk of one number; raises Invalid."""
+    if settings.get("outbound_trunk_config") is None:
+        raise _invalid("outbound_trunk_config is missing: calls need the address of a trunk", "")
     try:
         given = msgspec.convert(settings.get("outbound_trunk_config"), _Outbound)
     except msgspec.ValidationError as wrong:
@@ -110,8 +107,8 @@ def read_trunk(settings: Mapping[str, Any]) -> Trunk:
     return Trunk(
         host=host,
         port=port,
-        transport=_transport(given.transport, scheme, port, address_transport),
-        media_encryption=given.media_encryption,
+        transport=_transport(given.transport or "auto", scheme, port, address_transport),
+        media_encryption=given.media_encryption or "allowed",
         headers=_headers(given.headers or {}),
         variable_headers=_variable_headers(given.attributes_to_headers or {}),
         username=_username(given.credentials),

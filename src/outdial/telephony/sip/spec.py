@@ -20,4 +20,5 @@ SPEC = ProviderSpec(
     make=_make,
     read_callback=callback.read,
     check_settings=config.check_number,
+    needs="baresip",
 )

@@ -1,0 +1,87 @@
+"""A server that calls over a SIP trunk, over HTTP from number to conversation; and one that is killed in mid-call."""
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.server import Desk, Server, answered, until
+from tests.support.sipp import ACK, ANSWERS, BYE, CANCEL, Sipp, box, needs_sipp, reply, sipp
+
+pytest.importorskip("baresip", reason="the extra `sip` is not installed: no wheel for this machine")
+pytestmark = [pytest.mark.sip, needs_sipp]
+
+ENDINGS = {
+    "0486": reply("486 Busy Here", again=True) + ACK,
+    "0408": reply("180 Ringing") + CANCEL,
+    "0407": reply("407 Proxy Authentication Required", again=True) + ACK,
+}
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Iterator[Sipp]:
+    with sipp(tmp_path, box(ENDINGS, ANSWERS + BYE), calls=None) as running:
+        yield running
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    running = Server(tmp_path, f"sqlite:///{tmp_path}/o.db", settings={"OUTDIAL_SIP_INTERFACE": "127.0.0.1"}).start()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+def desk_of(server: Server, far: Sipp) -> Desk:
+    http = server.client()
+    config = {"agent": {"first_message": "Hello {{name}}, this is Outdial.", "language": "en"}}
+    agent = answered(http.post("/v1/convai/agents/create", json={"name": "Ada", "conversation_config": config}))
+    number = {
+        "provider": "sip_trunk",
+        "phone_number": "+49305550100",
+        "label": "trunk",
+        "outbound_trunk_config": {
+            "address": far.address,
+            "transport": "udp",
+            "credentials": {"username": "ada", "password": "s3cret-of-the-trunk"},
+        },
+    }
+    made = answered(http.post("/v1/convai/phone-numbers", json=number))
+    return Desk(server, http, agent["agent_id"], made["phone_number_id"])
+
+
+def test_a_list_is_called_over_sip_and_recorded(server: Server, far: Sipp) -> None:
+    desk = desk_of(server, far)
+    asleep = psutil.Process(server.process.pid).children()  # type: ignore[union-attr]
+    made = desk.submit(["+493012340486", "+493012345678"])
+    over = desk.until_over(made["id"])
+    assert {one["phone_number"][-4:]: one["outcome"] for one in over["recipients"]} == {
+        "0486": "busy", "5678": "completed",
+    }  # fmt: skip
+    assert len(psutil.Process(server.process.pid).children()) == len(asleep) + 1  # type: ignore[union-attr]
+    assert len(list((server.folder / "recordings").glob("*/*.wav"))) == 1
+    assert "s3cret" not in server.log
+    assert "+4930" not in server.log
+    shown = " ".join(" ".join(one.cmdline()) for one in psutil.process_iter())
+    assert "s3cret" not in shown
+    desk.http.close()
+
+
+def test_a_server_killed_in_mid_call_leaves_nothing_ringing_and_nobody_on_the_line(server: Server, far: Sipp) -> None:
+    desk = desk_of(server, far)
+    made = desk.submit(["+493012340408", "+493012345678"])
+    until(
+        lambda: sorted(one["status"] for one in desk.get(made["id"])["recipients"]),
+        lambda seen: seen == ["in_progress", "initiated"],
+    )
+    family = psutil.Process(server.process.pid).children(recursive=True)  # type: ignore[union-attr]
+    server.stop(signal.SIGKILL)
+    killed_at = time.monotonic()
+    until(lambda: (len(far.came("CANCEL")), len(far.came("BYE"))), lambda seen: seen == (1, 1))
+    assert time.monotonic() - killed_at < 3
+    until(lambda: [one for one in family if one.is_running() and one.status() != "zombie"], lambda left: not left)
+    desk.http.close()
