@@ -109,6 +109,56 @@ async def test_who_comes_on_the_list_after_the_claim_gets_no_go(world: World) ->
     await world.assert_recount(batch)
 
 
+async def test_what_rings_when_its_number_comes_on_the_list_is_given_up_and_ends_as_suppressed(world: World) -> None:
+    batch = await world.submit(6)
+    ringing, answered, answering, unsent, blocked, other = await world.dial(batch)
+    for one in (ringing, answered, answering, blocked, other):
+        await world.report(one.call_key, EventKind.RINGING)
+    await world.report(answered.call_key, EventKind.ANSWERED)
+    await suppress(world, 0, 1, 2, 3, 4)
+    marked = {one.call_key: one.even_if_answered for one in await world.store.given_up(batch_id=batch.id)}
+    assert marked == dict.fromkeys([one.call_key for one in (ringing, answering, unsent, blocked)], False)
+    await world.store.unsuppress(world.workspace_id, [number_of(0)])
+    await world.end(ringing.call_key, Outcome.NO_ANSWER)
+    await world.end(answered.call_key, Outcome.COMPLETED)
+    await world.report(answering.call_key, EventKind.ANSWERED)
+    await world.end(answering.call_key, Outcome.COMPLETED)
+    await world.report(unsent.call_key, EventKind.UNSENT, reason="given_up")
+    await world.end(blocked.call_key, Outcome.BLOCKED)
+    await world.end(other.call_key, Outcome.BUSY)
+    outcomes = [person.outcome for person in await world.people(batch)]
+    assert outcomes == [
+        Outcome.SUPPRESSED,
+        Outcome.COMPLETED,
+        Outcome.COMPLETED,
+        Outcome.SUPPRESSED,
+        Outcome.BLOCKED,
+        Outcome.BUSY,
+    ]
+    conversation = await world.store.conversation(world.workspace_id, ringing.call_key)
+    assert conversation.ending is not None
+    assert (conversation.ending.outcome, conversation.ending.reason) == (Outcome.SUPPRESSED, "given_up")
+    after = await world.read(batch)
+    assert (after.status, after.suppressed) == ("completed", 2)
+    await world.assert_recount(batch)
+
+
+async def test_a_cancel_after_an_opt_out_still_ends_the_conversation_where_it_is_asked_to(world: World) -> None:
+    batch = await world.submit(2)
+    one, two = await world.dial(batch)
+    for call in (one, two):
+        await world.report(call.call_key, EventKind.RINGING)
+    await suppress(world, 0, 1)
+    await world.report(one.call_key, EventKind.ANSWERED)
+    await world.cancel(batch, hang_up=True)
+    marked = {call.call_key: call.even_if_answered for call in await world.store.given_up(batch_id=batch.id)}
+    assert marked == {one.call_key: True, two.call_key: True}
+    await world.end(one.call_key, Outcome.COMPLETED)
+    await world.end(two.call_key, Outcome.NO_ANSWER)
+    assert [person.outcome for person in await world.people(batch)] == [Outcome.CANCELLED, Outcome.SUPPRESSED]
+    await world.assert_recount(batch)
+
+
 async def test_a_twin_of_the_submit_is_told_the_same(world: World) -> None:
     await suppress(world, 0)
     request = RequestKey(world.workspace_id, "key", 10)

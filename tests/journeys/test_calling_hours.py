@@ -125,3 +125,24 @@ def test_the_list_by_command(here: Desk, tmp_path: Path) -> None:
     here.until_over(made["id"])
     assert server.rang(one) == 0
     assert told(outdial(server, "dnc", "remove", one, two, "+493577770003", "--json")) == {"removed": 3}
+
+
+def test_a_phone_that_rings_when_its_owner_opts_out_stops_within_2_s(tmp_path: Path) -> None:
+    server = Server(tmp_path, f"sqlite:///{tmp_path}/o.db", settings={"OUTDIAL_CARRIER_RING_SECS": "20"}).start()
+    desk = open_desk(server)
+    try:
+        numbers = [f"+49361{n:03d}0408" for n in range(20)]
+        made = desk.submit(numbers)
+        until(lambda: desk.get(made["id"]), lambda b: all(one["status"] == "initiated" for one in b["recipients"]))
+        out = set(numbers[:10])
+        answered(desk.http.post("/v1/convai/do-not-call", json={"phone_numbers": sorted(out)}))
+        at = time.time()
+        until(lambda: desk.get(made["id"])["suppressed_count"], lambda n: n == 10)
+        events = [json.loads(line) for line in server.carrier_log.read_text().splitlines()]
+        ended = {e["number"]: e["t"] for e in events if e["event"] == "ended"}
+        assert ended.keys() == out
+        assert max(ended.values()) < at + 2.0
+        assert desk.get(made["id"])["total_calls_finished"] == 10
+    finally:
+        desk.http.close()
+        server.stop()

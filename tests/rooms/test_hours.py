@@ -13,6 +13,7 @@ from outdial.domain.recipient import RecipientStatus as S
 from outdial.domain.window import open_at, parse
 from outdial.ports.signal import Topic
 from outdial.ports.store import BatchRow
+from outdial.workspace import suppression
 from tests.rooms.house import House, dialling
 from tests.support.world import NOW
 
@@ -119,6 +120,18 @@ async def test_who_opts_out_while_the_batch_runs_is_not_sent_afterwards(tmp_path
         assert set(outcomes) == {Outcome.COMPLETED, Outcome.SUPPRESSED}
         assert outcomes[Outcome.SUPPRESSED] >= 70
         assert (await house.world.read(batch)).suppressed == outcomes[Outcome.SUPPRESSED]
+        await house.world.assert_recount(batch)
+
+
+async def test_a_phone_that_rings_when_its_owner_opts_out_stops_ringing(tmp_path: Path) -> None:
+    async with dialling(tmp_path) as house:
+        batch = await house.submit(["+15557770408", "+15557780408"])
+        await house.pass_secs(1)
+        keeper = suppression.Keeper(house.world.store, house.signal, house.clock)
+        await suppression.add(keeper, house.world.workspace_id, [("+15557770408", "asked")], source="api")
+        await house.pass_secs(2)
+        assert len(house.lines.hung_up) == 1
+        assert await house.outcomes(batch) == {Outcome.SUPPRESSED: 1, None: 1}
         await house.world.assert_recount(batch)
 
 

@@ -39,11 +39,8 @@ async def listed(request: Request, caller: Caller, cursor: str | None = None, pa
 
 async def add(request: Request, caller: Caller) -> Response:
     """Put one number or many on the list. After the answer none of them is dialled any more."""
-    desk = context_of(request).desk
     asked = as_model(await body_of(request, limit=LIST_LIMIT), AddDoNotCall)
-    added = await suppression.add(
-        desk.store, desk.clock, caller.workspace_id, _entries(asked), source=asked.source or "api"
-    )
+    added = await suppression.add(_keeper(request), caller.workspace_id, _entries(asked), source=asked.source or "api")
     return json_answer({"added": added.added, "already_listed": added.known})
 
 
@@ -88,11 +85,11 @@ async def import_file(request: Request, caller: Caller, reason: Reason = "") -> 
             code="invalid_file",
             param="content-type",
         )
-    desk = context_of(request).desk
+    keeper = _keeper(request)
     try:
         async with asyncio.timeout(FILE_WITHIN_SECS):
             told = await suppression.import_file(
-                desk.store, desk.clock, caller.workspace_id, _chunks(request), reason=reason, source="import"
+                keeper, caller.workspace_id, _chunks(request), reason=reason, source="import"
             )
     except TimeoutError:
         raise Invalid(f"the file took more than {FILE_WITHIN_SECS:.0f} s", code="request_too_slow") from None
@@ -107,6 +104,11 @@ async def import_file(request: Request, caller: Caller, reason: Reason = "") -> 
             "errors": [{"line": row.line, "message": row.problem} for row in told.errors],
         }
     )
+
+
+def _keeper(request: Request) -> suppression.Keeper:
+    desk = context_of(request).desk
+    return suppression.Keeper(desk.store, desk.signal, desk.clock)
 
 
 async def _chunks(request: Request) -> AsyncIterator[bytes]:

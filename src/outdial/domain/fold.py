@@ -20,7 +20,7 @@ from outdial.domain.recipient import ENDING_EVENT, RecipientEvent, RecipientStat
 
 
 class GiveUp(IntEnum):
-    """What a cancel asked of a call that was already under way."""
+    """What a cancel, or an opt-out, asked of a call that was already under way."""
 
     NO = 0
     UNLESS_ANSWERED = 1
@@ -61,6 +61,8 @@ class Course:
     """Set when the attempt turned void: the event that says how long to hold back."""
     doubtful: bool = False
     """Set when somebody must look the call up."""
+    opted_out: bool = False
+    """The number came on the do-not-call list while it was being called; whoever answers all the same is talked to."""
     withdraws: bool = False
     """Set when the recipient's newer wait or intent must be withdrawn, because this attempt is current again."""
 
@@ -200,6 +202,8 @@ def _given_back(course: Course, event: CallEvent) -> Course:
         )
         if course.newer is not Newer.NONE:
             return course
+        if course.opted_out:
+            return _current(course, RecipientEvent.FAILED, Outcome.SUPPRESSED)
         if course.give_up:
             return _current(course, RecipientEvent.CANCELLED, Outcome.CANCELLED)
         return _current(course, RecipientEvent.GIVEN_BACK, None)
@@ -213,7 +217,7 @@ def _given_back(course: Course, event: CallEvent) -> Course:
 
 
 def closing(course: Course, ending: Ending) -> Ending:
-    """The ending as it is kept: a call that a cancel gave up ended by that, whatever the network calls it.
+    """The ending as it is kept: a call that a cancel or an opt-out gave up ended so, whatever the network calls it.
 
     What says something lasting about the number (blocked, no such number) is kept all the same, and so is the late
     truth of a call that was lost: its recipient has failed, and only a retry leads from there to anything but truth.
@@ -223,7 +227,8 @@ def closing(course: Course, ending: Ending) -> Ending:
     if MEANING[ending.outcome].permanent:
         return ending
     if course.answered_at is None and not MEANING[ending.outcome].reached:
-        return replace(ending, outcome=Outcome.CANCELLED, reason="given_up", blame=Blame.CALLER)
+        outcome = Outcome.SUPPRESSED if course.opted_out else Outcome.CANCELLED
+        return replace(ending, outcome=outcome, reason="given_up", blame=Blame.CALLER)
     if course.give_up is GiveUp.EVEN_IF_ANSWERED:
         return replace(ending, outcome=Outcome.CANCELLED, reason="hung_up", blame=Blame.CALLER)
     return _not_cancelled(ending)

@@ -822,7 +822,10 @@ class Store(Protocol):
     async def suppress(
         self, workspace_id: int, numbers: Sequence[str], *, reason: str, now: float, source: str = "api"
     ) -> int:
-        """Put numbers on the do-not-call list; when it returns no GO for them commits any more. Counts the new ones."""
+        """Put numbers on the do-not-call list; counts the new ones.
+
+        When it returns no GO for them commits any more, and what rings there is marked to be given up (`given_up`).
+        """
         ...
 
     async def suppress_each(

@@ -22,6 +22,7 @@ from outdial.store.instants import MICROS, maybe_micros, maybe_seconds, micros, 
 from outdial.store.ledger import AttemptRecord, Ledger, RecipientRecord
 from outdial.store.op import Footprint, Kind, Lane, Reads, Row, Tx
 from outdial.store.secrets import Vault
+from outdial.store.suppression import OPTED_OUT
 
 CHECK_LEASE_SECS = 12.0
 """How long a node has an attempt to itself to look it up; a look-up takes at most 8 s, and its node may die in it."""
@@ -236,6 +237,7 @@ def course_of(case: Case) -> Course:
         ended_at=maybe_seconds(attempt.ended_at),
         provider_call_id=attempt.provider_call_id,
         ending=None,
+        opted_out=attempt.reason == OPTED_OUT,
     )
 
 

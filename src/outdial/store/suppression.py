@@ -5,14 +5,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from outdial.domain.attempt import AttemptState
+from outdial.domain.fold import GiveUp
 from outdial.domain.outcome import Outcome
 from outdial.domain.recipient import RecipientEvent, RecipientStatus, next_status
-from outdial.ports.store import SuppressionRow
+from outdial.ports.signal import Topic
+from outdial.ports.store import ClaimLimits, SuppressionRow
+from outdial.store import cases
+from outdial.store.cases import Places
 from outdial.store.desk import Desk
+from outdial.store.engine import Engine
 from outdial.store.instants import micros, seconds
 from outdial.store.ledger import Ledger
-from outdial.store.op import Footprint, Reads, Row, Single, Tx
+from outdial.store.op import Footprint, Kind, Lane, Reads, Row, Single, Tx
+from outdial.store.secrets import Vault
 
+OPTED_OUT = "opted_out"
+"""Reason of an attempt that is to be given up because its number came on the list."""
 CHUNK = 5_000
 """Numbers in one transaction: nobody waits long for the workspace's bucket."""
 
@@ -87,11 +96,49 @@ def count_listed(tx: Tx, batch_id: int, *, now: int) -> None:
         ledger.flush()
 
 
+class OptOut(Kind[Listing, int]):
+    """Mark calls to numbers that just came on the list to be given up, unless they are answered; counts them.
+
+    It comes after the numbers are on the list: whatever has GO by then is found, and nothing new gets it.
+    """
+
+    name = "opt_out"
+    lane = Lane.BULK
+
+    def __init__(self, places: Places) -> None:
+        self.places = places
+
+    def run(self, tx: Tx, requests: Sequence[Listing]) -> list[int]:
+        """How many, per request."""
+        return [self._mark(tx, request) for request in requests]
+
+    def _mark(self, tx: Tx, request: Listing) -> int:
+        numbers = [number for number, _ in request.reasons]
+        keys = [row.call_key for row in tx.rows("attempts_to", workspace_id=request.workspace_id, numbers=numbers)]
+        if not keys:
+            return 0
+        tx.lock(self.places.footprint(tx, keys))
+        ledger, marked = Ledger(tx, micros(request.now)), 0
+        for case in cases.load(tx, keys).values():
+            attempt = case.attempt
+            if attempt.state in {AttemptState.DIALING, AttemptState.RINGING} and not attempt.give_up:
+                attempt.give_up, attempt.reason = GiveUp.UNLESS_ANSWERED, OPTED_OUT
+                ledger.changed(attempt)
+                marked += 1
+        ledger.flush()
+        tx.notify(Topic.STOP)
+        return marked
+
+
 _SUPPRESS, _UNSUPPRESS = Suppress(), Unsuppress()
 
 
 class Suppression(Desk):
     """The store's methods for the do-not-call list."""
+
+    def __init__(self, engine: Engine, *, vault: Vault, limits: ClaimLimits, node_timeout_secs: float) -> None:
+        super().__init__(engine, vault=vault, limits=limits, node_timeout_secs=node_timeout_secs)
+        self._opt_out = OptOut(self.places)
 
     async def suppress(
         self, workspace_id: int, numbers: Sequence[str], *, reason: str, now: float, source: str = "api"
@@ -105,7 +152,9 @@ class Suppression(Desk):
         """See ports.store.Store."""
         new = 0
         for chunk in _chunks(reasons):
-            new += await self._ask(_SUPPRESS, Listing(workspace_id, chunk, source, now))
+            listing = Listing(workspace_id, chunk, source, now)
+            new += await self._ask(_SUPPRESS, listing)
+            await self._ask(self._opt_out, listing)
         return new
 
     async def unsuppress(self, workspace_id: int, numbers: Sequence[str]) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from outdial.domain.errors import Complaint, Invalid, NotFound, Unprocessable
 from outdial.domain.number import ImpossibleNumber, canonical
+from outdial.ports.signal import Signal, Topic
 from outdial.ports.store import Store, SuppressionRow
 from outdial.runtime.clock import Clock
 from outdial.workspace.suppression_file import Row, SuppressionFile
@@ -51,13 +52,28 @@ class Page:
     """For the next stretch; None at the end."""
 
 
-async def add(
-    store: Store, clock: Clock, workspace_id: int, entries: Iterable[tuple[str, str]], *, source: str
-) -> Added:
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """Where the list is, and whom to wake when it grows."""
+
+    store: Store
+    signal: Signal
+    clock: Clock
+
+    async def suppress(self, workspace_id: int, reasons: dict[str, str], source: str) -> int:
+        """Put these on the list, and have what rings there given up; counts the new ones."""
+        if not reasons:
+            return 0
+        added = await self.store.suppress_each(workspace_id, reasons, now=self.clock.now(), source=source)
+        await self.signal.ring(Topic.STOP)
+        return added
+
+
+async def add(keeper: Keeper, workspace_id: int, entries: Iterable[tuple[str, str]], *, source: str) -> Added:
     """Put (number, reason) on the list; Unprocessable names each number that can't be used, and then none is added."""
     entries = list(entries)
     reasons = dict(zip(numbers_of([number for number, _ in entries]), (why for _, why in entries), strict=True))
-    added = await store.suppress_each(workspace_id, reasons, now=clock.now(), source=source)
+    added = await keeper.suppress(workspace_id, reasons, source)
     return Added(added, len(entries) - added)
 
 
@@ -94,7 +110,7 @@ async def listed(store: Store, workspace_id: int, *, limit: int, cursor: str | N
 
 
 async def import_file(
-    store: Store, clock: Clock, workspace_id: int, chunks: AsyncIterator[bytes], *, reason: str, source: str
+    keeper: Keeper, workspace_id: int, chunks: AsyncIterator[bytes], *, reason: str, source: str
 ) -> Imported:
     """Put every number of a CSV file on the list, as it comes in; bad rows are told and left out."""
     told, file = Imported(), SuppressionFile()
@@ -111,7 +127,7 @@ async def import_file(
         bad = [row for row in step if row.problem]
         step.clear()
         reasons = {row.number: row.reason or reason for row in reversed(good)}  # the first of a number counts
-        added = await store.suppress_each(workspace_id, reasons, now=clock.now(), source=source)
+        added = await keeper.suppress(workspace_id, reasons, source)
         told.rows += len(good) + len(bad)
         told.added += added
         told.known += len(good) - added

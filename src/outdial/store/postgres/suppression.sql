@@ -33,3 +33,9 @@ where r.batch_id = :batch_id and r.ord >= :first and r.ord <= :last;
 -- name: recipients_suppress
 update recipient set status = :status, outcome = :outcome, due_at = null, updated_at = :now::bigint
 where batch_id = :batch_id and ord = any (array(select k.value::int from jsonb_array_elements_text(:ords::jsonb) k));
+
+-- name: attempts_to
+-- Calls to these numbers that may be ringing.
+select call_key from attempt
+where workspace_id = :workspace_id and holds and state in ('dialing', 'ringing')
+    and number = any (array(select k.value from jsonb_array_elements_text(:numbers::jsonb) as k));

@@ -28,3 +28,9 @@ where r.batch_id = :batch_id and r.ord >= :first and r.ord <= :last;
 -- name: recipients_suppress
 update recipient set status = :status, outcome = :outcome, due_at = null, updated_at = :now
 where batch_id = :batch_id and ord in (select k.value from json_each(:ords) k);
+
+-- name: attempts_to
+-- Calls to these numbers that may be ringing.
+select call_key from attempt
+where workspace_id = :workspace_id and holds and state in ('dialing', 'ringing')
+    and number in (select value from json_each(:numbers));
