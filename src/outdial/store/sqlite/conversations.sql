@@ -1,6 +1,7 @@
 -- Conversations: every call that was sent. Those that are over are read by `conversation`, which has the indexes.
 
 -- name: conversations_of_workspace_down
+-- Where the page begins is told by `from_at` and `until_at`; `after_…` only parts those that began in the same instant.
 select c.call_key, c.started_at
 from conversation c
 where c.workspace_id = :workspace_id and c.deleted_at is null
@@ -19,9 +20,10 @@ order by c.started_at asc, c.call_key asc
 limit :limit;
 
 -- name: conversations_of_agent_down
+-- The id was found in the workspace; with both named, planners walk through the whole workspace or sort.
 select c.call_key, c.started_at
 from conversation c
-where c.agent_id = :agent_id and c.workspace_id = :workspace_id and c.deleted_at is null
+where c.agent_id = :agent_id and c.deleted_at is null
     and c.started_at >= :from_at and c.started_at < :until_at
     and (:after_at is null or (c.started_at, c.call_key) < (:after_at, :after_key))
 order by c.started_at desc, c.call_key desc
@@ -30,16 +32,17 @@ limit :limit;
 -- name: conversations_of_agent_up
 select c.call_key, c.started_at
 from conversation c
-where c.agent_id = :agent_id and c.workspace_id = :workspace_id and c.deleted_at is null
+where c.agent_id = :agent_id and c.deleted_at is null
     and c.started_at >= :from_at and c.started_at < :until_at
     and (:after_at is null or (c.started_at, c.call_key) > (:after_at, :after_key))
 order by c.started_at asc, c.call_key asc
 limit :limit;
 
 -- name: conversations_of_batch_down
+-- The id was found in the workspace; with both named, planners walk through the whole workspace or sort.
 select c.call_key, c.started_at
 from conversation c
-where c.batch_id = :batch_id and c.workspace_id = :workspace_id and c.deleted_at is null
+where c.batch_id = :batch_id and c.deleted_at is null
     and c.started_at >= :from_at and c.started_at < :until_at
     and (:after_at is null or (c.started_at, c.call_key) < (:after_at, :after_key))
 order by c.started_at desc, c.call_key desc
@@ -48,7 +51,7 @@ limit :limit;
 -- name: conversations_of_batch_up
 select c.call_key, c.started_at
 from conversation c
-where c.batch_id = :batch_id and c.workspace_id = :workspace_id and c.deleted_at is null
+where c.batch_id = :batch_id and c.deleted_at is null
     and c.started_at >= :from_at and c.started_at < :until_at
     and (:after_at is null or (c.started_at, c.call_key) > (:after_at, :after_key))
 order by c.started_at asc, c.call_key asc
