@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.proxy import losing_proxy
 from tests.support.server import Desk, Server, open_desk
 from tests.support.sheets import workbook
 
@@ -239,6 +240,19 @@ def test_the_same_key_rings_nobody_twice(here: Desk, tmp_path: Path) -> None:
     assert told(outdial(here, "submit", file, *with_both(here), *key, "--json"))["id"] == first["id"]
     here.until_over(first["id"])
     assert here.server.rang("+493091115006") == 1
+
+
+def test_a_lost_answer_rings_nobody_twice(here: Desk, tmp_path: Path) -> None:
+    file, before = listed(tmp_path, "phone_number\n+493091115011\n+493091110486\n"), batches(here)
+    with losing_proxy(here.server.url, lose=1) as proxy:
+        batch = told(outdial(here, "submit", file, *with_both(here), "--json", OUTDIAL_URL=proxy.url))
+        assert [status for method, status, _ in proxy.answers if method == "POST"] == [200, 200]
+    here.until_over(batch["id"])
+    with losing_proxy(here.server.url, lose=2) as proxy:
+        again = told(outdial(here, "retry", batch["id"], "--json", OUTDIAL_URL=proxy.url))
+    assert (again["retry_count"], batches(here)) == (1, before + 1)
+    here.until_over(batch["id"])
+    assert [here.server.rang(number) for number in ("+493091115011", "+493091110486")] == [1, 2]
 
 
 def test_nobody_answers_and_it_says_how_to_go_on_safely(here: Desk, tmp_path: Path) -> None:
