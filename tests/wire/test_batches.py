@@ -157,3 +157,18 @@ def test_a_conversation_is_told_for_every_call_that_was_sent(desk: Desk) -> None
     assert (reached["status"], reached["metadata"]["phone_call"]["call_result"]) == ("done", "answered")
     assert reached["analysis"]["call_successful"] == "success"
     assert reached["transcript"]
+
+
+def test_the_export_tells_each_call_s_times_also_while_it_runs(desk: Desk) -> None:
+    block = 1 if desk.prefix == "/v1/convai" else 2
+    made = desk.submit([f"+49308777{block}5000", f"+49308777{block}0486"])
+    running = desk.http.get(desk.path(made["id"], "/export"))
+    assert len(running.text.splitlines()) == 3
+    over = desk.until_over(made["id"])
+    reached, busy = csv.DictReader(io.StringIO(desk.http.get(desk.path(made["id"], "/export")).text))
+    assert (reached["outcome"], busy["outcome"]) == ("completed", "busy")
+    assert reached["conversation_id"] == over["recipients"][0]["conversation_id"]
+    assert reached["call_started_at"] <= reached["call_answered_at"] <= reached["call_ended_at"]
+    assert float(reached["call_duration_secs"]) >= 0
+    assert (busy["call_answered_at"], busy["call_duration_secs"]) == ("", "")
+    assert busy["call_ended_at"].endswith("Z")

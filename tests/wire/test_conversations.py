@@ -1,11 +1,13 @@
 """Conversations: listed by every filter of the wire, page by page, told, and erased."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from outdial.api import conversation_schema
+from outdial.store.blobs import BlobFolder
 from tests.support.server import Desk, Server, answered, open_desk, until
 
 PATHS = ("/v1/convai/conversations", "/v1/voiceai/conversations")
@@ -182,3 +184,29 @@ def test_a_call_under_way_is_listed_and_can_t_be_erased(server: Server, tmp_path
         desk.http.close()
     finally:
         slow.stop()
+
+
+def test_a_recording_is_played_and_goes_with_its_conversation(tmp_path: Path) -> None:
+    server = Server(tmp_path, f"sqlite:///{tmp_path}/o.db").start()
+    try:
+        desk = open_desk(server)
+        over = desk.until_over(desk.submit(["+493095605000"])["id"])
+        conversation_id = over["recipients"][0]["conversation_id"]
+        path = f"{PATHS[0]}/{conversation_id}"
+        assert not answered(desk.http.get(path))["has_audio"]
+        blobs = BlobFolder(tmp_path / "recordings")
+        name = f"{conversation_id.removeprefix('conv_')}.wav"
+        with blobs.create(name) as recording:
+            recording.write(b"RIFF" + bytes(200_000))
+        assert desk.http.get(f"{path}/audio").status_code == 404, "one that is being written is not there yet"
+        blobs.keep(name)
+        assert answered(desk.http.get(path))["has_audio"]
+        played = desk.http.get(f"{path}/audio")
+        assert (played.status_code, played.headers["content-type"]) == (200, "audio/wav")
+        assert played.content == b"RIFF" + bytes(200_000)
+        answered(desk.http.delete(path))
+        with pytest.raises(FileNotFoundError):
+            blobs.open(name)
+        desk.http.close()
+    finally:
+        server.stop()

@@ -41,6 +41,7 @@ from outdial.runtime.clock import Clock, SystemClock
 from outdial.runtime.log import configure, get_logger
 from outdial.runtime.service import Service, ServiceGroup
 from outdial.runtime.tuning import tune
+from outdial.store.blobs import BlobFolder
 from outdial.store.signals import LocalSignal, open_signal
 from outdial.store.store import SqlStore, open_store
 from outdial.telephony.registry import installed
@@ -136,7 +137,7 @@ def _build(settings: Settings, listening: socket.socket, hurry: asyncio.Event) -
         keys=KeyRing(store, clock),
         reader=reader,
         providers={name: spec.check_settings for name, spec in installed().items()},
-        blobs=None,
+        blobs=BlobFolder(settings.recordings_path),
         replay_secs=settings.replay_secs,
     )
     callbacks = {name: spec.read_callback for name, spec in installed().items()}
