@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 OTHERS ?= 3.12 3.13
 QUICK := tests/domain tests/contracts
 
-.PHONY: help venv demo test others faults check docs bench clean
+.PHONY: help venv demo peers test others faults check docs bench clean
 
 help:
 	@echo "make venv    set-up alone: $(VENV) with the outdial command"
@@ -27,7 +27,11 @@ venv:
 demo: venv
 	@$(BIN)/outdial demo
 
-test: venv
+# SIP software that tests call, where it may be installed; tests skip aloud without it
+peers:
+	@sh tools/peers.sh
+
+test: venv peers
 	$(BIN)/python -m pytest tests
 	@$(MAKE) --no-print-directory others
 
@@ -35,7 +39,7 @@ test: venv
 others:
 	@PYTHONS="$(OTHERS)" sh tools/others.sh $(wildcard $(QUICK))
 
-faults: venv
+faults: venv peers
 	$(BIN)/python -m pytest tests/faults -m long -s --timeout 3600
 
 check: venv

@@ -186,7 +186,9 @@ def _until_listening(far: Sipp) -> None:
     until = time.monotonic() + PATIENCE_SECS
     while time.monotonic() < until:
         assert far.process.poll() is None, far.scenario.with_suffix(".out").read_text()[-500:]
-        if f":{far.port:04X} " in Path("/proc/net/udp").read_text():  # to try the port would take it from sipp
+        if any(
+            f":{far.port:04X} " in Path(f"/proc/net/{kind}").read_text() for kind in ("udp", "tcp")
+        ):  # to try the port would take it from sipp
             return
         time.sleep(0.01)
     raise AssertionError("sipp does not listen")

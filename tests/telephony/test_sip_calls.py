@@ -1,10 +1,14 @@
 """Calls over SIP against sipp: what a foreign far end does, and what we make of it."""
 
 import asyncio
+import contextlib
 import logging
 import random
 import re
+import shutil
 import socket
+import ssl
+import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -449,3 +453,69 @@ async def test_no_secret_and_no_number_is_logged(
     assert "s3cret" not in told
     assert "Digest username" not in told
     assert given.number not in told
+
+
+# --- transports ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_call_over_tcp(tmp_path: Path) -> None:
+    with sipp(tmp_path, invite() + ANSWERS + BYE, options=["-t", "t1"]) as far:
+        async with sip_lines(saying_nothing_for(0.1)) as lines:
+            events = await course(lines, order(far.address, transport="tcp"))
+        assert far.done()
+    assert ending(events).outcome is Outcome.COMPLETED
+
+
+def certificate(folder: Path, *, name: str) -> tuple[Path, Path]:
+    """A key and a certificate that vouches for itself, for one name."""
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(cert)]
+    command += ["-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"]
+    subprocess.run(command, check=True, capture_output=True)
+    return key, cert
+
+
+@asynccontextmanager
+async def behind_tls(far: Sipp, key: Path, cert: Path) -> AsyncIterator[str]:
+    """Debian's sipp has no TLS: what comes in over TLS here goes on to it over TCP; the address to call."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+        writer.close()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        on_reader, on_writer = await asyncio.open_connection("127.0.0.1", far.port)
+        await asyncio.gather(pipe(reader, on_writer), pipe(on_reader, writer))
+
+    server = await asyncio.start_server(relay, "127.0.0.1", 0, ssl=context)
+    try:
+        yield f"localhost:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+@pytest.mark.parametrize(
+    ("name", "trusted", "answers"),
+    [("localhost", True, True), ("localhost", False, False), ("other.example", True, False)],
+)
+async def test_a_call_over_tls_to_who_can_show_a_certificate(
+    tmp_path: Path, name: str, trusted: bool, answers: bool
+) -> None:
+    key, cert = certificate(tmp_path, name=name)
+    settings = {"cafile": str(cert)} if trusted else {}
+    with sipp(tmp_path, invite() + ANSWERS + BYE, options=["-t", "t1"]) as far:
+        async with (
+            behind_tls(far, key, cert) as address,
+            sip_lines(saying_nothing_for(0.1), reply_secs=3, **settings) as lines,
+        ):
+            events = await course(lines, order(address, transport="tls"))
+        if answers:
+            assert ending(events).outcome is Outcome.COMPLETED
+        else:
+            assert (ending(events).reason, ending(events).halts_trunk) == ("bad_certificate", True)
+            assert far.came() == []

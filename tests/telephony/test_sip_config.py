@@ -41,6 +41,12 @@ def test_what_is_no_address_is_refused(address: str) -> None:
         trunk(address)
 
 
+def test_tls_needs_a_name_that_a_certificate_can_have() -> None:
+    with pytest.raises(Invalid, match="by its name"):
+        trunk("10.1.2.3:5061")
+    assert trunk("10.1.2.3:5061", transport="tcp").transport == "tcp"  # the twin
+
+
 def test_defaults_are_those_of_the_wire() -> None:
     read = trunk()
     assert read.media_encryption == "allowed"

@@ -128,17 +128,23 @@ def test_a_408_after_ringing_is_nobody_at_home() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"),
+    "text",
     [
-        ("Connection refused [111]", "connection_refused"),
-        ("Destination address required [89]", "no_address"),
-        ("Network is unreachable [101]", "no_route"),
-        ("No route to host [113]", "no_route"),
+        "Connection refused [111]",
+        "Destination address required [89]",
+        "Network is unreachable [101]",
+        "No route to host [113]",
     ],
 )
-def test_what_cannot_have_left_is_unsent(text: str, reason: str) -> None:
-    assert classify(End(text=text)) == Unsent(reason)
+def test_what_cannot_have_left_is_unsent(text: str) -> None:
+    assert classify(End(text=text)) == Unsent("connection_refused")
     assert isinstance(classify(End(text=text, heard=True)), Doubtful)  # the twin: something had left before
+
+
+def test_a_bad_certificate_halts() -> None:
+    verdict = classify(End(text="Protocol error [71]"))
+    assert isinstance(verdict, Ending)
+    assert (verdict.reason, verdict.halts_trunk) == ("bad_certificate", True)
 
 
 @pytest.mark.parametrize("text", ["Connection timed out [110]", "Connection reset by peer [104]", "", "Something new"])

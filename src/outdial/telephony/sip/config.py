@@ -22,6 +22,7 @@ Transport = Literal["udp", "tcp", "tls"]
 
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])"
 _ADDRESS = re.compile(rf"(?:(sips?):)?({_HOST})(?::([0-9]{{1,5}}))?(?:;transport=(udp|tcp|tls))?", re.IGNORECASE)
+_IP = re.compile(r"\[.*\]|[0-9.]+")
 _USER = re.compile(r"[^\s\x00-\x1f\x7f\"\\;<>]{1,128}")  # what the stack's account line can carry
 _PASSWORD = re.compile(r"[^\x00-\x1f\x7f\"\\]{1,128}")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,63}")
@@ -104,10 +105,14 @@ def read_trunk(settings: Mapping[str, Any]) -> Trunk:
         # it names types and places, never values
         raise _invalid(str(wrong).replace("`$", "`outbound_trunk_config"), "") from None
     scheme, host, port, address_transport = _address(given.address)
+    transport = _transport(given.transport or "auto", scheme, port, address_transport)
+    if transport == "tls" and _IP.fullmatch(host):
+        # the stack compares names only: at a bare address anybody's certificate would do
+        raise _invalid("over TLS a trunk is addressed by its name: a certificate is compared with it", "address")
     return Trunk(
         host=host,
         port=port,
-        transport=_transport(given.transport or "auto", scheme, port, address_transport),
+        transport=transport,
         media_encryption=given.media_encryption or "allowed",
         headers=_headers(given.headers or {}),
         variable_headers=_variable_headers(given.attributes_to_headers or {}),

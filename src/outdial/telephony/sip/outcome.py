@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from outdial.domain.call import CONNECTION_REFUSED
 from outdial.domain.outcome import Blame, Ending, Outcome
 
 LIMIT_WORDS = re.compile(r"\b(limit|limits|exceeded|too many|cps|capacity|channels?|concurrent)\b", re.IGNORECASE)
@@ -164,14 +165,16 @@ ENDED: dict[str, tuple[str, Blame]] = {
 }
 """How a call that was answered ended; whatever else we did ourselves is `node_lost` (of a cancel the fold knows)."""
 
-TRANSPORT: dict[str, Row] = {
-    "no local address": _network("no_route"),
-    "destination address required": _network("no_address"),
-    "no route to host": _network("no_route"),
-    "network is unreachable": _network("no_route"),
-    "protocol error": _network("bad_certificate"),
-}
-"""Errors of the transport in which no INVITE can have left."""
+NOBODY_THERE = (
+    "connection refused",
+    "no local address",
+    "destination address required",  # the name leads nowhere
+    "no route to host",
+    "network is unreachable",
+)
+"""Errors of the transport in which no INVITE can have left; three in a row, and the trunk is probed."""
+BAD_CERTIFICATE = ("protocol error", "certificate")
+"""The far end can't show who it is: no INVITE has left, and it would hit everybody."""
 
 
 def classify(end: End) -> Verdict:
@@ -207,12 +210,10 @@ def _given_up(end: End) -> Verdict:
 def _without_code(end: End) -> Verdict:
     """Errors of transport: what can't have left is unsent, the rest is doubt."""
     text = end.text.lower()
-    if not end.heard:
-        if "refused" in text:
-            return Unsent("connection_refused")
-        for words, row in TRANSPORT.items():
-            if words in text:
-                return Unsent(row.reason)
+    if not end.heard and any(words in text for words in NOBODY_THERE):
+        return Unsent(CONNECTION_REFUSED)
+    if not end.heard and any(words in text for words in BAD_CERTIFICATE):
+        return _ending(_ours("bad_certificate", halts=True), end)
     if "timed out" in text and not end.rang:
         return Doubtful("no_reply")
     return Doubtful("connection_broken")

@@ -300,7 +300,7 @@ def _leave_standing(runtime: Runtime) -> None:
 
 
 def _native(config: Config) -> NativeConfig:
-    extra = ["sip_verify_server yes", "audio_telev_pt 101", "call_hold_other_calls no"]
+    extra = ["sip_verify_server yes", "dns_getaddrinfo yes", "audio_telev_pt 101", "call_hold_other_calls no"]
     if config.cafile:
         extra.append(f"sip_cafile {config.cafile}")
     else:
