@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from outdial.domain.attempt import AttemptState
@@ -113,10 +114,7 @@ class OptOut(Kind[Listing, int]):
         return [self._mark(tx, request) for request in requests]
 
     def _mark(self, tx: Tx, request: Listing) -> int:
-        numbers = [number for number, _ in request.reasons]
-        keys = [row.call_key for row in tx.rows("attempts_to", workspace_id=request.workspace_id, numbers=numbers)]
-        if not keys:
-            return 0
+        keys = _calls_to(tx, request)
         tx.lock(self.places.footprint(tx, keys))
         ledger, marked = Ledger(tx, micros(request.now)), 0
         for case in cases.load(tx, keys).values():
@@ -154,7 +152,9 @@ class Suppression(Desk):
         for chunk in _chunks(reasons):
             listing = Listing(workspace_id, chunk, source, now)
             new += await self._ask(_SUPPRESS, listing)
-            await self._ask(self._opt_out, listing)
+            # what has GO by now had it before; so a look at what is committed misses nothing
+            if await self._read(partial(_calls_to, listing=listing)):
+                await self._ask(self._opt_out, listing)
         return new
 
     async def unsuppress(self, workspace_id: int, numbers: Sequence[str]) -> int:
@@ -181,6 +181,12 @@ class Suppression(Desk):
             lambda tx: tx.rows("suppressions_after", workspace_id=workspace_id, after=after, limit=limit)
         )
         return [_entry(row) for row in rows]
+
+
+def _calls_to(tx: Reads, listing: Listing) -> list[str]:
+    """Calls to these numbers that are to be given up."""
+    numbers = [number for number, _ in listing.reasons]
+    return [row.call_key for row in tx.rows("attempts_to", workspace_id=listing.workspace_id, numbers=numbers)]
 
 
 def _entry(row: Row) -> SuppressionRow:
