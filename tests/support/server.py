@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from outdial.store.blobs import BlobFolder
 from tests.support.postgres import Databases
 
 PATIENCE_SECS = 30.0
@@ -42,6 +43,7 @@ class Server:
             "OUTDIAL_CARRIER_RING_SECS": "0.05",
             "OUTDIAL_CARRIER_TALK_SECS": "0.05",
             "OUTDIAL_CARRIER_LOG": str(self.carrier_log),
+            "OUTDIAL_RECORDINGS": str(self.folder / "recordings"),
             "OUTDIAL_STOP_SECS": "1",
             **self.settings,
         }
@@ -77,6 +79,13 @@ class Server:
     @property
     def carrier_log(self) -> Path:
         return self.folder / "carrier.log"
+
+    def record(self, conversation_id: str, recording: bytes) -> None:
+        """Put a recording of this call where the call worker would."""
+        blobs, name = BlobFolder(self.folder / "recordings"), conversation_id.removeprefix("conv_") + ".mp3"
+        with blobs.create(name) as file:
+            file.write(recording)
+        blobs.keep(name)
 
     def rang(self, number: str) -> int:
         """How often this number was dialled: the network's log is the judge."""
