@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from outdial.calls.callback_keys import CallbackKeys
+from outdial.domain.plain import portable
 from outdial.domain.window import CallingHours
 from outdial.ports.lines import CallOrder
 from outdial.ports.store import AgentRow, BatchRow, Claimed, NodeLease, NumberRow
@@ -111,7 +112,7 @@ def _overlaid(
         if isinstance(value, Mapping) and value:
             result[name] = _overlaid(_mapping(config.get(name)), value, may, here, refused)
         elif may is True:
-            result[name] = value
+            result[name] = portable(value)
         else:
             refused.append(f"override {here} is not allowed by the agent")
     return result
@@ -127,7 +128,7 @@ def _variables(
     declared = _mapping(_mapping(config.get("agent")).get("dynamic_variables"))
     placeholders = _mapping(declared.get("dynamic_variable_placeholders"))
     warnings = [f"variable {name[:64]} is reserved" for name in given if name.startswith(RESERVED)]
-    theirs = {**placeholders, **{name: value for name, value in given.items() if value is not None}}
+    theirs = {**placeholders, **{name: portable(value) for name, value in given.items() if value is not None}}
     plain = {name: value for name, value in theirs.items() if not name.startswith(RESERVED)}
     return {**plain, **_ours(hand, now)}, warnings
 

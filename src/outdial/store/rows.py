@@ -1,12 +1,14 @@
 """From rows to the values of the port, and a small memory for the wide ones that hardly change."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import msgspec
 
 from outdial.domain.batch import BatchStatus, Counters
 from outdial.domain.holdup import PAUSED, halted
+from outdial.domain.plain import portable
 from outdial.ports.store import AgentRow, BatchRow, NumberRow
 from outdial.store.instants import seconds
 from outdial.store.op import Reads, Row
@@ -78,7 +80,7 @@ class RowCache:
         """The agent of a batch row as it is now."""
         known = self._agents.get(batch.agent_id)
         if known is None or known[0] != batch.agent_updated_at:
-            row = self._agent_row(tx.one("agent_by_id", id=batch.agent_id))
+            row = _portable(self._agent_row(tx.one("agent_by_id", id=batch.agent_id)))
             known = _remember(self._agents, batch.agent_id, (batch.agent_updated_at, row))
         return known[1]
 
@@ -90,6 +92,16 @@ class RowCache:
             row = self._number_row(tx.one("number_by_id", id=batch.number_id))
             known = _remember(self._numbers, batch.number_id, (version, row))
         return known[1]
+
+
+def _portable(agent: AgentRow) -> AgentRow:
+    """As a call worker can be told of it."""
+    return replace(
+        agent,
+        conversation_config=portable(agent.conversation_config),
+        platform_settings=portable(agent.platform_settings),
+        workflow=portable(agent.workflow),
+    )
 
 
 def _remember(memory: dict[int, T], key: int, value: T) -> T:
