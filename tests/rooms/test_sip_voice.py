@@ -1,0 +1,43 @@
+"""How soon people hear the agent, and how regularly: a call worker as a process, and a far end with a clock."""
+
+import asyncio
+import statistics
+from pathlib import Path
+
+import pytest
+
+from outdial.app.pool import PoolSettings, WorkerPool
+from outdial.domain.call import EventKind
+from outdial.domain.outcome import Outcome
+from tests.support.phones import CLOCK, course, order
+from tests.support.uas import uas
+
+pytest.importorskip("baresip", reason="the extra `sip` is not installed: no wheel for this machine")
+pytestmark = pytest.mark.sip
+
+
+async def test_twenty_people_hear_the_agent_at_once(tmp_path: Path) -> None:
+    settings = {"interface": "127.0.0.1", "recordings": str(tmp_path / "recordings")}
+    pool = WorkerPool(PoolSettings("sip_trunk", settings, spec="outdial.telephony.sip.spec:SPEC"), clock=CLOCK)
+    await pool.start()
+    try:
+        async with uas() as far:
+            told = await asyncio.gather(*(course(pool.lines, order(far.address, talk_secs=4.0)) for _ in range(20)))
+            heard = list(far.calls.values())
+    finally:
+        await pool.stop()
+    assert all(events[-1].kind is EventKind.ENDED for events in told)
+    assert {events[-1].ending.outcome for events in told if events[-1].ending} == {Outcome.COMPLETED}
+    waits = sorted(one.voiced_at - one.acked_at for one in heard)
+    packets, late, lost = (sum(x) for x in zip(*((len(o.came), o.late, o.lost) for o in heard), strict=True))
+    print(  # noqa: T201 - the figures are the point
+        f"ACK to first voiced packet, ms: median {statistics.median(waits) * 1000:.1f}, last {waits[-1] * 1000:.1f}; "
+        f"{packets} packets, {late} late, {lost} lost"
+    )
+    # the stack's first frame is silent and the next one follows after 20 ms, so 24 ms is the least there is; the bounds
+    # leave room for a loaded machine
+    assert statistics.median(waits) < 0.06
+    assert waits[-1] < 0.3
+    assert lost == 0
+    assert late < packets * 0.01
+    assert len(list((tmp_path / "recordings").glob("*/*.wav"))) == 20
