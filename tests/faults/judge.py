@@ -373,13 +373,13 @@ class _Judgement:
             self.verdict.wrong.append(f"round {phase.round}: {_who(person)}, the network has it {sorted(allowed)}")
 
     def _unsent(self, person: Mapping[str, Any], phase: Phase) -> bool:
-        """Whether it had been given up as unknown when its owner came back and could say that it was never sent.
+        """Whether it had been given up as unknown when its owner came back and could say that it was never placed.
 
         Such a one needs the same excuse as an unknown one, and a retry takes both.
         """
         talk = phase.conversations.get(str(person["conversation_id"]), {})
         reason: str = talk.get("metadata", {}).get("termination_reason", "")
-        return bool(person["outcome"] == "network_error") and reason == "unsent"
+        return bool(person["outcome"] == "network_error") and reason in {"unsent", "throttled"}
 
     def _unknown(self, person: Mapping[str, Any], phase: Phase, key: str) -> None:
         self.verdict.unknown += 1

@@ -3,6 +3,7 @@
 import math
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -143,7 +144,9 @@ def _armed(point: str, action: str, chance: Random) -> str:
         case "kill":
             return f"{point}=kill@{chance.randint(1, times)}"
         case "stop":
-            return f"{point}=stop@{chance.randint(1, max(times // 3, 1))}"
+            # a server that stops before it is up would never be continued: it commits some 15 times until then
+            begun = 15 if point in {"in_commit", "after_commit"} else 0
+            return f"{point}=stop@{begun + chance.randint(1, max(times // 3, 1))}"
         case "long sleep":
             # long enough for a dial behind it to be late, early enough for somebody to be left
             nth = 1 if point == "after_claim" else chance.randint(1, min(times // 2 or 1, 10))
@@ -179,13 +182,14 @@ def stop_at(folder: Path, database: str, seed: int, *, point: str, people: int =
     nodes = 1 if database.startswith("sqlite") else 2
     with World(folder, database, seed=seed, nodes=nodes, armed=partial(_armed, point, "stop")) as world:
         chance, node = world.chance, world.nodes[0]
-        trial = world.submit(people, at_once=15)
-        found = world.wait_stopped(node, 4.0)
-        if found:
-            if point in WORKER_POINTS:
-                world.continue_(node, found, past=chance.uniform(3.8, 4.4))  # a worker silent for 5 s is killed
-            else:
-                world.continue_(node, found, past=chance.uniform(2.8, 6.0))
+        with ThreadPoolExecutor(1) as pool:  # it may stop while it is told to submit
+            submitting = pool.submit(world.submit, people, at_once=15)
+            found = world.wait_stopped(node, 5.0)
+            if found:
+                # a worker silent for 5 s is killed
+                past = chance.uniform(3.8, 4.4) if point in WORKER_POINTS else chance.uniform(2.8, 6.0)
+                world.continue_(node, found, past=past)
+            trial = submitting.result()
         run_rounds(world, [trial])
         return world.verdict(f"stop at {point}", began, notes=world.armed + ("" if found else " not reached"))
 
