@@ -21,6 +21,7 @@ from outdial.api.edge import Edge
 from outdial.api.reader import Reader
 from outdial.app.carrier import Carrier, CarrierSettings
 from outdial.app.health import Readiness, metrics_route, readiness_route, under_way
+from outdial.app.http import HttpProtocol
 from outdial.app.meters import NodeCollector, PrometheusMeters
 from outdial.app.phones import Drain, Phones
 from outdial.app.pool import PoolSettings
@@ -320,6 +321,7 @@ class Http:
         self._server = _Uvicorn(
             uvicorn.Config(
                 app,
+                http=HttpProtocol,
                 lifespan="off",
                 log_config=None,
                 access_log=False,  # addresses hold the tokens of callbacks
