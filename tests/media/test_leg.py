@@ -83,6 +83,13 @@ async def test_what_is_sent_is_played_in_order_and_not_too_far_ahead() -> None:
     assert line.deepest <= AHEAD_FRAMES * FRAME
 
 
+async def test_whole_samples_are_written_whatever_a_line_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = MemoryLine()
+    monkeypatch.setattr(line, "queued", lambda: len(line.buffer) + 1)
+    leg_on(line).send(bytes(FRAME * 10))
+    assert len(line.buffer) % 2 == 0
+
+
 async def test_the_first_frames_leave_without_waiting_for_a_tick() -> None:
     line = MemoryLine()
     leg_on(line).send(bytes(FRAME * 10))

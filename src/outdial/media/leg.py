@@ -194,7 +194,7 @@ class QueuedLeg:
     def _feed(self) -> None:
         if self._over or not self._out:
             return
-        room = AHEAD_FRAMES * self.frame - self._line.queued()
+        room = (AHEAD_FRAMES * self.frame - self._line.queued()) // 2 * 2  # whole samples
         while self._out:
             piece = self._out[0]
             if isinstance(piece, str):

@@ -372,7 +372,9 @@ class StackAudio:
             lib.bp_audio_write(self._handle, epoch, ffi.from_buffer("uint8_t[]", pcm), len(pcm))
 
     def queued(self) -> int:
-        return int(self._info.tx_fill) // self._scale if self._current() is not None else 0
+        if self._current() is None:
+            return 0
+        return int(self._info.tx_fill) // self._scale // 2 * 2  # whole samples, whatever a resampler left
 
     def flush(self) -> None:
         if (epoch := self._current()) is not None:
