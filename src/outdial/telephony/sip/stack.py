@@ -374,7 +374,8 @@ class StackAudio:
     def queued(self) -> int:
         if self._current() is None:
             return 0
-        return int(self._info.tx_fill) // self._scale // 2 * 2  # whole samples, whatever a resampler left
+        samples = int(self._info.tx_fill) // int(self._scale) // 2  # whole ones, whatever a resampler left
+        return 2 * samples
 
     def flush(self) -> None:
         if (epoch := self._current()) is not None:
