@@ -61,7 +61,8 @@ def verdict(course: Course) -> tuple[A, S, Outcome | None, Outcome | None]:
         (FRESH, [RANG, event(EventKind.UNSENT)], A.RINGING, S.INITIATED, None),
         (FRESH, [ANSWERED, event(EventKind.THROTTLED)], A.LIVE, S.IN_PROGRESS, None),
         (FRESH, [event(EventKind.THROTTLED), ended(Outcome.NO_ANSWER)], A.ENDED, S.FAILED, Outcome.NO_ANSWER),
-        (LOST, [event(EventKind.UNSENT)], A.ENDED, S.FAILED, Outcome.NETWORK_ERROR),
+        (LOST, [event(EventKind.UNSENT)], A.UNKNOWN, S.FAILED, Outcome.UNKNOWN),
+        (LOST, [event(EventKind.THROTTLED)], A.UNKNOWN, S.FAILED, Outcome.UNKNOWN),
         # late truth of the current attempt
         (LOST, [RANG], A.UNKNOWN, S.FAILED, Outcome.UNKNOWN),
         (LOST, [ANSWERED], A.LIVE, S.IN_PROGRESS, None),

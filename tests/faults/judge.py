@@ -346,7 +346,7 @@ class _Judgement:
         calls = [line for line in self.dialled if line.number == number and line.t < phase.over]
         here = [line for line in calls if line.t >= phase.began]
         key = _bare((person["conversation_id"] or "").removeprefix("conv_"))
-        if outcome == "unknown" or (("dialled", key) not in self.by_key and self._unsent(person, phase)):
+        if outcome == "unknown":
             self._unknown(person, phase, key)
             return
         if not here and outcome not in NEVER_DIALLED and not (calls and ("ended", key) in self.by_key):
@@ -371,15 +371,6 @@ class _Judgement:
                 allowed.add("completed")
         if outcome not in allowed:
             self.verdict.wrong.append(f"round {phase.round}: {_who(person)}, the network has it {sorted(allowed)}")
-
-    def _unsent(self, person: Mapping[str, Any], phase: Phase) -> bool:
-        """Whether it had been given up as unknown when its owner came back and could say that it was never placed.
-
-        Such a one needs the same excuse as an unknown one, and a retry takes both.
-        """
-        talk = phase.conversations.get(str(person["conversation_id"]), {})
-        reason: str = talk.get("metadata", {}).get("termination_reason", "")
-        return bool(person["outcome"] == "network_error") and reason in {"unsent", "throttled"}
 
     def _unknown(self, person: Mapping[str, Any], phase: Phase, key: str) -> None:
         self.verdict.unknown += 1

@@ -207,12 +207,11 @@ def _given_back(course: Course, event: CallEvent) -> Course:
         if course.give_up:
             return _current(course, RecipientEvent.CANCELLED, Outcome.CANCELLED)
         return _current(course, RecipientEvent.GIVEN_BACK, None)
-    # one that was lost can't be void any more, but now it is known not to have been placed
-    refused = course.state is AttemptState.UNKNOWN or event.kind is EventKind.THROTTLED
-    if course.state is AttemptState.LIVE or not refused:
-        return course  # it contradicts what the network reported, which goes on reporting
-    reason = f"{event.kind}_after_ringing" if rang else event.kind.value
-    ending = Ending(Outcome.NETWORK_ERROR, reason, Blame.CARRIER)
+    if course.state is AttemptState.LIVE or event.kind is EventKind.UNSENT or not rang:
+        # it contradicts what the network reported, which goes on reporting; or the call was given up for lost, which
+        # can't be void any more: it stays unknown, since no network said how it ended
+        return course
+    ending = Ending(Outcome.NETWORK_ERROR, f"{event.kind}_after_ringing", Blame.CARRIER)
     return _ended(course, replace(event, kind=EventKind.ENDED, ending=ending))
 
 
