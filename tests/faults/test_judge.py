@@ -153,18 +153,8 @@ def test_unknown_needs_a_fault() -> None:
     assert verdict([], [person(k, "unknown")]).unexplained
 
 
-def test_unsent_after_it_was_given_up_needs_a_fault_too() -> None:
-    lost = person(key(), "network_error")
-    for reason, faults, good in (
-        ("unsent", [Fault("stopped", START + 1, START + 5)], True),
-        ("unsent", [], False),
-        ("connection", [Fault("stopped", START + 1, START + 5)], False),
-    ):
-        talk = {"metadata": {"start_time_unix_secs": int(START), "termination_reason": reason}}
-        counters = {"total_calls_scheduled": 1, "total_calls_dispatched": 1, "total_calls_finished": 1}
-        phase = Phase(0, START - 1, START + 60, recipients=[lost], batch=counters)
-        phase.conversations[lost["conversation_id"]] = talk
-        assert judge([Trial("b", (NUMBER,), [phase])], [], faults, gentle=False).good is good, (reason, faults)
+def test_an_ending_that_nobody_dialled_is_a_loss_whatever_the_fault() -> None:
+    assert verdict([], [person(key(), "network_error")], Fault("stopped", START + 1, START + 5)).lost
 
 
 @pytest.mark.parametrize(
