@@ -6,7 +6,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
+from outdial.api.agent_schema import UpdateAgent
+from outdial.api.body import as_model
+from outdial.api.number_schema import UpdatePhoneNumber
 from outdial.api.reader import SMALL, Reader
 from outdial.api.submission import read_submission
 from outdial.domain.errors import Invalid, Unprocessable
@@ -48,6 +52,74 @@ def test_client_data_is_kept_to_the_letter() -> None:
 def test_numbers_written_as_text_are_taken_as_the_schema_takes_them() -> None:
     order = read_submission(body_of(target_concurrency_limit="5", scheduled_time_unix="1900000000"))
     assert (order.head.target_concurrency_limit, order.head.scheduled_at) == (5, 1_900_000_000.0)
+
+
+@pytest.mark.parametrize("value", [True, False])
+@pytest.mark.parametrize("name", ["scheduled_time_unix", "target_concurrency_limit", "ringing_timeout_secs"])
+def test_a_truth_value_is_no_number(name: str, value: object) -> None:
+    inside = name == "ringing_timeout_secs"
+    changes: dict[str, Any] = {"telephony_call_config": {name: value}} if inside else {name: value}
+    with pytest.raises(Unprocessable) as wrong:
+        read_submission(body_of(**changes))
+    loc = ("body", "telephony_call_config", name) if inside else ("body", name)
+    assert [(one.loc, one.type) for one in wrong.value.complaints] == [(loc, "number_type")]
+
+
+@pytest.mark.parametrize(
+    ("model", "body"),
+    [
+        (UpdateAgent, b'{"conversation_config": {"tts": {"speed": true}}}'),
+        (UpdateAgent, b'{"conversation_config": {"conversation": {"max_duration_seconds": true}}}'),
+        (UpdateAgent, b'{"platform_settings": {"call_limits": {"agent_concurrency_limit": true}}}'),
+        (UpdatePhoneNumber, b'{"max_concurrent_calls": true}'),
+        (UpdatePhoneNumber, b'{"max_calls_per_second": true}'),
+    ],
+)
+def test_nor_is_it_one_in_settings(model: type[BaseModel], body: bytes) -> None:
+    with pytest.raises(Unprocessable) as wrong:
+        as_model(body, model)
+    assert [one.type for one in wrong.value.complaints] == ["number_type"]
+
+
+OVERRIDE = ("body", "recipients", 0, "conversation_initiation_client_data", "conversation_config_override")
+
+
+def with_override(override: object) -> bytes:
+    data = {"conversation_config_override": override}
+    return body_of(recipients=[{"phone_number": "+49301234567", "conversation_initiation_client_data": data}])
+
+
+@pytest.mark.parametrize(
+    ("override", "loc"),
+    [
+        ([], ()),
+        ({"agent": []}, ("agent",)),
+        ({"agent": {"first_message": 5}}, ("agent", "first_message")),
+        ({"agent": {"prompt": "Be kind"}}, ("agent", "prompt")),
+        ({"agent": {"prompt": {"prompt": ["Be kind"]}}}, ("agent", "prompt", "prompt")),
+        ({"tts": {"voice_id": 1}}, ("tts", "voice_id")),
+        ({"tts": {"speed": True}}, ("tts", "speed")),
+        ({"conversation": {"max_duration_seconds": True}}, ("conversation", "max_duration_seconds")),
+        ({"turn": "mine"}, ("turn",)),
+    ],
+)
+def test_an_override_of_the_wrong_type_is_told_by_its_place(override: object, loc: tuple[str, ...]) -> None:
+    with pytest.raises(Unprocessable) as wrong:
+        read_submission(with_override(override))
+    assert wrong.value.complaints[0].loc == (*OVERRIDE, *loc)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        None,
+        {"agent": None, "tts": None, "new": 1},
+        {"agent": {"first_message": None, "prompt": {"prompt": None, "new": [1]}, "new": {}}, "tts": {"speed": 1}},
+    ],
+)
+def test_nulls_and_unknown_keys_of_an_override_are_kept(override: object) -> None:
+    (person,) = read_submission(with_override(override)).people
+    assert json.loads(person.client_data_json) == {"conversation_config_override": override}
 
 
 def test_calling_hours_give_each_number_its_window() -> None:

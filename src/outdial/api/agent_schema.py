@@ -1,11 +1,11 @@
 """Agents on the wire: what they are made of as far as calls read it; every other key is kept as it came."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from outdial.api.number_schema import PhoneNumber
-from outdial.api.schema import Open, Text
+from outdial.api.schema import NUMBER, Open, Text
 
 Scalar = str | int | float | bool
 
@@ -15,11 +15,11 @@ class Prompt(Open):
 
     prompt: str | None = None
     llm: str | None = None
-    temperature: float | None = Field(None, ge=0, le=2)
-    max_tokens: int | None = Field(None, ge=-1, le=2**31 - 1)
+    temperature: Annotated[float, Field(ge=0, le=2), NUMBER] | None = None
+    max_tokens: Annotated[int, Field(ge=-1, le=2**31 - 1), NUMBER] | None = None
     tool_ids: list[str] | None = None
     knowledge_base: list[dict[str, Any]] | None = None
-    cascade_timeout_seconds: float | None = Field(None, ge=2, le=15)
+    cascade_timeout_seconds: Annotated[float, Field(ge=2, le=15), NUMBER] | None = None
 
 
 class DynamicVariables(Open):
@@ -44,18 +44,18 @@ class Tts(Open):
 
     model_id: str | None = None
     voice_id: str | None = None
-    stability: float | None = Field(None, ge=0, le=1)
-    speed: float | None = Field(None, ge=0.7, le=1.2)
-    similarity_boost: float | None = Field(None, ge=0, le=1)
+    stability: Annotated[float, Field(ge=0, le=1), NUMBER] | None = None
+    speed: Annotated[float, Field(ge=0.7, le=1.2), NUMBER] | None = None
+    similarity_boost: Annotated[float, Field(ge=0, le=1), NUMBER] | None = None
     agent_output_audio_format: str | None = None
 
 
 class Turn(Open):
     """When it is whose turn."""
 
-    turn_timeout: float | None = Field(None, ge=-1, le=3_600)
-    initial_wait_time: float | None = Field(None, ge=-1, le=3_600)
-    silence_end_call_timeout: float | None = Field(None, ge=-1, le=86_400)
+    turn_timeout: Annotated[float, Field(ge=-1, le=3_600), NUMBER] | None = None
+    initial_wait_time: Annotated[float, Field(ge=-1, le=3_600), NUMBER] | None = None
+    silence_end_call_timeout: Annotated[float, Field(ge=-1, le=86_400), NUMBER] | None = None
     mode: str | None = None
 
 
@@ -63,7 +63,7 @@ class ConversationPart(Open):
     """How long."""
 
     text_only: bool | None = None
-    max_duration_seconds: int | None = Field(None, ge=1, le=86_400)
+    max_duration_seconds: Annotated[int, Field(ge=1, le=86_400), NUMBER] | None = None
     client_events: list[str] | None = None
 
 
@@ -82,8 +82,8 @@ class ConversationConfig(Open):
 class CallLimits(Open):
     """How much of an agent there is; -1: no limit."""
 
-    agent_concurrency_limit: int | None = Field(None, ge=-1, le=2**31 - 1)
-    daily_limit: int | None = Field(None, ge=-1, le=2**53)
+    agent_concurrency_limit: Annotated[int, Field(ge=-1, le=2**31 - 1), NUMBER] | None = None
+    daily_limit: Annotated[int, Field(ge=-1, le=2**53), NUMBER] | None = None
     bursting_enabled: bool | None = None
 
 

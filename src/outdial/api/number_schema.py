@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, RootModel, StringConstraints
 
-from outdial.api.schema import LimitNumber, Open, Text
+from outdial.api.schema import NUMBER, LimitNumber, Open, Text
 
-PerSecond = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
+PerSecond = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False), NUMBER]
 Secret = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=r"^[^\x00]*$")]
 Strings = Annotated[list[Text], Field(max_length=100)]
 Headers = Annotated[dict[str, Text], Field(max_length=100)]

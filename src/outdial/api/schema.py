@@ -6,7 +6,8 @@ client. Requests accept null for each optional field (the Python client sends it
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from outdial.domain.batch import BatchStatus
 from outdial.domain.outcome import Outcome
@@ -20,7 +21,20 @@ Text = Annotated[str, StringConstraints(max_length=1_000, pattern=r"^[^\x00]*$")
 AnsweredBy = Literal[
     "human", "fax", "unknown", "machine_start", "machine_end_beep", "machine_end_silence", "machine_end_other"
 ]
-LimitNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
+def _no_truth(value: object) -> object:
+    """JSON's true is not 1: pydantic alone would take `scheduled_time_unix: true`, and call at once."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("number_type", "Input should be a number, not true or false")
+    return value
+
+
+NUMBER = BeforeValidator(_no_truth)
+"""Stands last in an annotation, behind the bounds: the description tells them only there."""
+Whole = Annotated[int, NUMBER]
+Real = Annotated[float, NUMBER]
+LimitNumber = Annotated[int, Field(ge=1, le=2**31 - 1), NUMBER]
 
 
 class Open(BaseModel):
@@ -32,11 +46,63 @@ class Open(BaseModel):
 # --- requests ------------------------------------------------------------------------------------------------------
 
 
+class PromptOverride(Open):
+    """Another prompt for one person."""
+
+    prompt: str | None = None
+    llm: str | None = None
+    tool_ids: list[str] | None = None
+    native_mcp_server_ids: list[str] | None = None
+    knowledge_base: list[dict[str, Any]] | None = None
+
+
+class AgentOverride(Open):
+    """Other words for one person."""
+
+    first_message: str | None = None
+    language: str | None = None
+    max_conversation_duration_message: str | None = None
+    prompt: PromptOverride | None = None
+
+
+class TtsOverride(Open):
+    """Another voice for one person."""
+
+    model_id: str | None = None
+    voice_id: str | None = None
+    stability: Real | None = None
+    speed: Real | None = None
+    similarity_boost: Real | None = None
+
+
+class ConversationOverride(Open):
+    """How long one person may talk."""
+
+    text_only: bool | None = None
+    max_duration_seconds: Whole | None = None
+
+
+class ConfigOverride(Open):
+    """What is other for one person, where the agent allows it; every leaf may be null."""
+
+    agent: AgentOverride | None = None
+    tts: TtsOverride | None = None
+    conversation: ConversationOverride | None = None
+    asr: dict[str, Any] | None = None
+    turn: dict[str, Any] | None = None
+
+
 class ClientData(Open):
     """What the agent knows of one person; more keys are kept as they are."""
 
     dynamic_variables: dict[str, str | int | float | bool | None] | None = None
-    conversation_config_override: dict[str, Any] | None = None
+    conversation_config_override: ConfigOverride | None = None
+    custom_llm_extra_body: dict[str, Any] | None = None
+    user_id: str | None = None
+    source_info: dict[str, Any] | None = None
+    branch_id: str | None = None
+    environment: str | None = None
+    starting_workflow_node_id: str | None = None
 
 
 class RecipientIn(Open):
@@ -73,7 +139,7 @@ class MachineDetection(Open):
 class TelephonyCallConfig(Open):
     """How each call is placed."""
 
-    ringing_timeout_secs: int | None = Field(None, ge=1, le=999)
+    ringing_timeout_secs: Annotated[int, Field(ge=1, le=999), NUMBER] | None = None
     twilio_call_recording_enabled: bool | None = None
     twilio_machine_detection: MachineDetection | None = None
 
@@ -85,7 +151,7 @@ class SubmitBatch(Open):
     agent_id: Text
     recipients: list[RecipientIn] = Field(min_length=1, max_length=10_000)
     agent_phone_number_id: Text | None = None
-    scheduled_time_unix: int | None = Field(None, ge=0, le=LAST_SECOND)
+    scheduled_time_unix: Annotated[int, Field(ge=0, le=LAST_SECOND), NUMBER] | None = None
     timezone: Text | None = None
     branch_id: Text | None = None
     environment: Text | None = None
@@ -163,7 +229,7 @@ class BatchWithRecipients(Batch):
     """A batch and its people: all of them up to 10,000, else the first 1,000; none with `recipients=0`."""
 
     recipients: list[Recipient]
-    recipients_truncated: bool
+    recipients_truncated: bool = Field(description="Whether people were left out, also where `recipients` asked for it")
 
 
 class BatchList(Open):

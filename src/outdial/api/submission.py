@@ -20,9 +20,51 @@ _Text = Annotated[str, msgspec.Meta(max_length=1_000, pattern=r"^[^\x00]*$")]
 _NOTHING = msgspec.Raw(b"null")
 
 
+class _PromptOverride(msgspec.Struct):
+    prompt: str | None = None
+    llm: str | None = None
+    tool_ids: list[str] | None = None
+    native_mcp_server_ids: list[str] | None = None
+    knowledge_base: list[dict[str, Any]] | None = None
+
+
+class _AgentOverride(msgspec.Struct):
+    first_message: str | None = None
+    language: str | None = None
+    max_conversation_duration_message: str | None = None
+    prompt: _PromptOverride | None = None
+
+
+class _TtsOverride(msgspec.Struct):
+    model_id: str | None = None
+    voice_id: str | None = None
+    stability: float | None = None
+    speed: float | None = None
+    similarity_boost: float | None = None
+
+
+class _ConversationOverride(msgspec.Struct):
+    text_only: bool | None = None
+    max_duration_seconds: int | None = None
+
+
+class _ConfigOverride(msgspec.Struct):
+    agent: _AgentOverride | None = None
+    tts: _TtsOverride | None = None
+    conversation: _ConversationOverride | None = None
+    asr: dict[str, Any] | None = None
+    turn: dict[str, Any] | None = None
+
+
 class _ClientData(msgspec.Struct):
     dynamic_variables: dict[str, str | int | float | bool | None] | None = None
-    conversation_config_override: dict[str, Any] | None = None
+    conversation_config_override: _ConfigOverride | None = None
+    custom_llm_extra_body: dict[str, Any] | None = None
+    user_id: str | None = None
+    source_info: dict[str, Any] | None = None
+    branch_id: str | None = None
+    environment: str | None = None
+    starting_workflow_node_id: str | None = None
 
 
 class _Recipient(msgspec.Struct):

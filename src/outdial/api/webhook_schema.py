@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from outdial.api.schema import Open, Text
+from outdial.api.schema import NUMBER, Open, Text
 
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")]
 HeaderValue = Annotated[str, StringConstraints(max_length=2_000, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -97,7 +97,7 @@ class UpdateSettings(Open):
     webhooks: WebhookChoice | None = None
     conversation_initiation_client_data_webhook: dict[str, Any] | None = None
     can_use_mcp_servers: bool | None = None
-    rag_retention_period_days: int | None = Field(None, ge=0, le=3_650)
+    rag_retention_period_days: Annotated[int, Field(ge=0, le=3_650), NUMBER] | None = None
     default_livekit_stack: Literal["standard", "static"] | None = None
     calling_hours: dict[str, Any] | None = Field(
         None, description="Of batches without their own; null: none. See docs/calling-hours.md"
