@@ -45,6 +45,7 @@ def test_a_csv_is_dialled_and_whoever_was_not_reached_is_called_again(here: Desk
     assert (batch["name"], batch["total_calls_scheduled"]) == ("people", 4)
     over = told(outdial(server, "watch", batch["id"], "--json"), NOT_ALL_REACHED)
     assert over["status"] == "completed"
+    assert (len(over["recipients"]), over["recipients_truncated"]) == (4, False), "as on the wire: with its people"
     preview = told(outdial(server, "retry", batch["id"], "--dry-run", "--json"))
     assert (preview["would_call"], preview["by_outcome"]) == (2, {"no_answer": 1, "busy": 1})
     assert told(outdial(server, "retry", batch["id"], "--json"))["retry_count"] == 1

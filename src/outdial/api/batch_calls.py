@@ -55,10 +55,10 @@ async def get(
     """One batch and its people."""
     desk = context_of(request).desk
     row = await read.one(desk, caller.workspace_id, batch_id)
-    most = read.LONGEST_PAGE if read.truncated(row) else read.COMPLETE_UP_TO
+    most = read.LONGEST_PAGE if read.long(row) else read.COMPLETE_UP_TO
     shown = most if recipients is None else min(recipients, most)
     pages = [_bare(rows) async for rows in read.pages(desk, row, most=shown)]
-    return _detailed(row, pages)
+    return _detailed(row, pages, truncated=row.counters.scheduled > shown)
 
 
 async def cancel(
@@ -145,9 +145,9 @@ def _bare(rows: Sequence[RecipientRow]) -> bytes:
     return json_bytes([render.recipient(row) for row in rows])[1:-1]
 
 
-def _detailed(row: BatchRow, pages: list[bytes]) -> Response:
+def _detailed(row: BatchRow, pages: list[bytes], *, truncated: bool) -> Response:
     """The batch with its people: encoded and sent page by page, so that nobody else has to wait for five megabytes."""
-    rendered: dict[str, Any] = {**render.batch(row), "recipients_truncated": read.truncated(row)}
+    rendered: dict[str, Any] = {**render.batch(row), "recipients_truncated": truncated}
     head = json_bytes(rendered)[:-1] + b',"recipients":['
     parts = [head, *(part for page in pages for part in (b",", page))]
     parts[1:2] = []  # no comma before the first page

@@ -53,8 +53,8 @@ async def listed(
     return BatchPage(shown, _cursor(shown[-1]) if len(rows) > limit else None)
 
 
-def truncated(batch: BatchRow) -> bool:
-    """Whether a detailed answer leaves people out."""
+def long(batch: BatchRow) -> bool:
+    """Whether it has more people than one answer tells."""
     return batch.counters.scheduled > COMPLETE_UP_TO
 
 

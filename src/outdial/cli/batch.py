@@ -126,7 +126,7 @@ def watched(client: Client, batch_id: str, *, as_json: bool) -> None:
         raise typer.Exit(INTERRUPTED) from None
     seen = client.get(f"/batch-calling/{segment(batch_id)}/retry-preview")
     if as_json:
-        tell.as_json(over)
+        tell.as_json(client.get(f"/batch-calling/{segment(batch_id)}"))  # with its people, whom following leaves out
     else:
         tell.batch(over)
         tell.preview(seen)
