@@ -388,6 +388,47 @@ async def test_late_completion_of_a_cancelled_wait(world: World) -> None:
     await world.assert_recount(batch)
 
 
+async def lost_once_more(world: World, batch: Any) -> str:
+    """Dial, lose, retry: everybody waits again; the lost call."""
+    (call,) = await world.dial(batch, 1)
+    await world.report(call.call_key, EventKind.LOST)
+    await world.retry(batch)
+    return call.call_key
+
+
+async def test_late_completion_beside_the_newer_call_coming_back_unsent(world: World) -> None:
+    batch = await world.submit(2)
+    old = await lost_once_more(world, batch)
+    newer, _other = await world.dial(batch)
+    events = [
+        CallEvent(newer.call_key, EventKind.UNSENT, world.now, reason="too_late"),
+        CallEvent(old, EventKind.ENDED, world.now, event_id="late", ending=Ending(Outcome.COMPLETED)),
+    ]
+    await world.store.take(events, now=world.now)
+    world.now += 60
+    assert await world.claim(batch) == []  # who was reached is not called again
+    await world.assert_recount(batch)
+
+
+@pytest.mark.parametrize("second", [EventKind.ANSWERED, EventKind.ENDED])
+async def test_late_truths_of_two_older_calls_at_once(world: World, second: EventKind) -> None:
+    batch = await world.submit(1)
+    first, other = await lost_once_more(world, batch), await lost_once_more(world, batch)
+    (newest,) = await world.claim(batch)
+    ending = Ending(Outcome.COMPLETED) if second is EventKind.ENDED else None
+    events = [
+        CallEvent(first, EventKind.ANSWERED, world.now, event_id="first"),
+        CallEvent(other, second, world.now, event_id="other", ending=ending),
+    ]
+    await world.store.take(events, now=world.now)
+    states = dict(world.sql("select call_key, state from attempt"))
+    assert states == {first: "live", other: "ended" if ending else "live", newest.call_key: "void"}
+    assert (await world.statuses(batch)) == {S.IN_PROGRESS: 1}
+    await world.end(first, Outcome.BUSY)
+    await world.end(other, Outcome.COMPLETED)
+    await world.assert_recount(batch)
+
+
 async def test_a_lost_call_that_answers_holds_its_slots_again(world: World) -> None:
     batch = await world.submit(1)
     (old,) = await world.dial(batch)

@@ -28,8 +28,10 @@ class Case:
     """The batch's current one."""
     cancelled: bool
     paused: bool
+    current_key: str | None
+    """The recipient's current attempt, if it had one when it was read."""
     current_state: AttemptState | None
-    """Of the recipient's current attempt, if it has one."""
+    """Of that attempt."""
     suppressed: bool
     """Whether the number is on the do-not-call list."""
     hours_version: int
@@ -54,6 +56,8 @@ class Case:
             return Newer.NONE
         if self.recipient.attempt_key is None:
             return Newer.WAITING
+        if self.recipient.attempt_key != self.current_key:
+            return Newer.GONE  # a report in the same transaction has made another older attempt the current one
         return Newer.INTENT if self.current_state is AttemptState.INTENT else Newer.GONE
 
 
@@ -122,6 +126,7 @@ def _case(row: Row, people: dict[tuple[int, int], RecipientRecord]) -> Case:
         generation=row.c_generation,
         cancelled=bool(row.c_cancelled),
         paused=bool(row.c_paused),
+        current_key=row.r_attempt_key,
         current_state=AttemptState(row.current_state) if row.current_state else None,
         suppressed=bool(row.suppressed),
         hours_version=row.hours_version,

@@ -107,7 +107,7 @@ class Ledger:
         self._attempts: dict[str, AttemptRecord] = {}
         self._recipients: dict[tuple[int, int], RecipientRecord] = {}
         self._slots: Counter[str] = Counter()
-        self._into_hopper: list[dict[str, Any]] = []
+        self._into_hopper: dict[tuple[int, ...], dict[str, Any]] = {}
         self._out_of_hopper: list[dict[str, Any]] = []
         self._said: list[dict[str, Any]] = []
         self._outbox: list[dict[str, Any]] = []
@@ -142,13 +142,17 @@ class Ledger:
         """Put the recipient into the hopper."""
         recipient.due_at = due_at
         recipient.generation = generation
-        self._into_hopper.append(_hopper_key(recipient))
+        place = _hopper_key(recipient)
+        self._into_hopper[tuple(place.values())] = place
 
     def stop_waiting(self, recipient: RecipientRecord) -> None:
         """Take the recipient out of the hopper."""
-        if recipient.due_at is not None:
-            self._out_of_hopper.append(_hopper_key(recipient))
-            recipient.due_at = None
+        if recipient.due_at is None:
+            return
+        place = _hopper_key(recipient)
+        if self._into_hopper.pop(tuple(place.values()), None) is None:  # else it was put there in this transaction
+            self._out_of_hopper.append(place)
+        recipient.due_at = None
 
     def keep_words(self, attempt: AttemptRecord, said: str) -> None:
         """Keep the words of an attempt that was sent, and with them the recipient's data, which may go first."""
@@ -187,7 +191,7 @@ class Ledger:
         if self._out_of_hopper:
             tx.put("hopper_out", rows=self._out_of_hopper)
         if self._into_hopper:
-            tx.put("hopper_in", rows=self._into_hopper)
+            tx.put("hopper_in", rows=[*self._into_hopper.values()])
         if self._slots:
             tx.put("slots_move", rows=[{"key": key, "n": n} for key, n in sorted(self._slots.items()) if n])
         if self._said:
