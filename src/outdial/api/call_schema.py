@@ -49,6 +49,7 @@ class PlacedCall(Open):
     success: bool
     message: str
     conversation_id: str | None = Field(description="Null while it waits for a free line")
-    call_sid: str | None = Field(None, alias="callSid", description="The provider's id of the call")
+    provider_call_id: str | None = Field(None, alias="callSid", description="The provider's id of the call")
+    call_sid: str | None = Field(None, description="The same, as ThreeTone's client reads it")
     sip_call_id: str | None = None
     batch_id: str = Field(description="Of the batch of one behind it: what became of the call, cancel and retry")

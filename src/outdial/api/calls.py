@@ -92,6 +92,7 @@ async def _place(request: Request, caller: Caller, body: bytes, order: single.Si
         "message": placed.message,
         "conversation_id": placed.conversation_id,
         "callSid": placed.provider_call_id,
+        "call_sid": placed.provider_call_id,
         "sip_call_id": placed.provider_call_id,
         "batch_id": placed.batch.public_id,
     }

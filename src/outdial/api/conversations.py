@@ -27,7 +27,9 @@ Seconds = Annotated[int | None, Query(ge=0, le=FAR)]
 Words = Annotated[list[str] | None, Query(max_length=50)]
 PageSize = Annotated[int, Query(ge=1, le=100)]
 Direction = Literal["asc", "desc"]
-Successful = Literal["success", "failure", "unknown"]
+Successful = Literal["success", "failure", "unknown", "true", "false"]
+_AS_WORD = {"true": "success", "false": "failure"}
+"""ThreeTone's client asks by a truth value."""
 Status = Literal["initiated", "in-progress", "processing", "done", "failed"]
 
 Fits = Callable[[ConversationRow], bool]
@@ -65,8 +67,9 @@ class Filters:
         least, most = self.call_duration_min_secs, self.call_duration_max_secs
         numbers, statuses = frozenset(self.phone_number_ids or ()), frozenset(self.exclude_statuses or ())
         reasons = frozenset(self.termination_reasons or ())
+        asked = self.call_successful and _AS_WORD.get(self.call_successful, self.call_successful)
         return [
-            None if self.call_successful is None else lambda row: render.successful(row) == self.call_successful,
+            None if asked is None else lambda row: render.successful(row) == asked,
             None if least is None else lambda row: render.talked_secs(row) >= least,
             None if most is None else lambda row: render.talked_secs(row) <= most,
             None if self.branch_id is None else lambda row: row.branch_id == self.branch_id,
