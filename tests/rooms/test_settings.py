@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from outdial.app.settings import Role, load, own_secret, table
+from outdial.app.keys import make_key
+from outdial.app.settings import Role, key_file, load, own_secret, strangers, table, withdraw_secret
 from outdial.domain.errors import BadSetting
 
 POSTGRES = {"OUTDIAL_DATABASE": "postgresql://u:p@h/d"}
@@ -30,6 +31,7 @@ def test_a_flag_wins_over_the_environment_and_an_empty_variable_is_none() -> Non
         ("PORT", "8o80"),
         ("DATABASE", "mysql://x"),
         ("DATABASE", "sqlite:///"),
+        ("DATABASE", "sqlite:///o.db?mode=ro"),
         ("REPLAY_SECS", "nan"),
         ("REPLAY_SECS", "-1"),
         ("ROLE", "queen"),
@@ -79,6 +81,37 @@ def test_the_secret_beside_sqlite_is_made_once(tmp_path: Path) -> None:
     kept.write_text("cut")
     with pytest.raises(BadSetting, match="restore it"):
         own_secret(settings)
+
+
+@pytest.mark.parametrize("wrong", ["a folder", "another file"])
+def test_a_path_that_is_no_database_gets_no_key(tmp_path: Path, wrong: str) -> None:
+    path = tmp_path / "o.db"
+    path.mkdir() if wrong == "a folder" else path.write_text("shopping list: milk, bread, and a phone")
+    with pytest.raises(BadSetting, match="can't be used"):
+        make_key(load({"OUTDIAL_DATABASE": f"sqlite:///{path}"}), workspace="w", name="n")
+    assert [one.name for one in tmp_path.iterdir() if one.name.endswith(".key")] == []
+
+
+def test_the_key_is_beside_the_database_also_where_its_name_is_quoted(tmp_path: Path) -> None:
+    make_key(load({"OUTDIAL_DATABASE": f"sqlite:///{tmp_path}/two%20words.db"}), workspace="w", name="n")
+    assert {"two words.db", "two words.db.key"} <= {one.name for one in tmp_path.iterdir()}
+
+
+def test_a_key_stays_where_a_database_is(tmp_path: Path) -> None:
+    settings = load({"OUTDIAL_DATABASE": f"sqlite:///{tmp_path}/o.db"})
+    make_key(settings, workspace="w", name="n")
+    kept = key_file(settings).read_text()
+    withdraw_secret(settings)
+    assert key_file(settings).read_text() == kept
+
+
+def test_a_misspelt_setting_is_told_with_the_nearest_one() -> None:
+    given = {"OUTDIAL_PORTT": "1", "OUTDIAL_RELAY_SECS": "", "OUTDIAL_ZZZZZZZZZZZZ": "1", "OUTDIAL_URL": "", "PORT": ""}
+    assert strangers({**given, "OUTDIAL_PORT": "80"}) == [
+        ("OUTDIAL_PORTT", "OUTDIAL_PORT"),
+        ("OUTDIAL_RELAY_SECS", "OUTDIAL_REPLAY_SECS"),
+        ("OUTDIAL_ZZZZZZZZZZZZ", ""),
+    ]
 
 
 def test_every_setting_is_documented() -> None:

@@ -25,7 +25,7 @@ from outdial.app.http import HttpProtocol
 from outdial.app.meters import NodeCollector, PrometheusMeters
 from outdial.app.phones import Drain, Phones
 from outdial.app.pool import PoolSettings
-from outdial.app.settings import Role, Settings, own_secret
+from outdial.app.settings import Role, Settings, key_file, own_secret, strangers, withdraw_secret
 from outdial.batches.desk import Desk
 from outdial.batches.replay import Twins
 from outdial.callbacks.inbox import Inbox
@@ -59,6 +59,8 @@ log = get_logger()
 def run(settings: Settings, *, as_json: bool = False) -> int:
     """Serve until SIGTERM or SIGINT; the exit code is 0 for a stop that was asked for."""
     configure(style=settings.log_style, level=settings.log_level)
+    for variable, nearest in strangers():
+        log.warning("setting is unknown", variable=variable, **({"nearest": nearest} if nearest else {}))
     tune()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(settings, tell=_teller(as_json=as_json)))
@@ -116,6 +118,7 @@ class _Ground:
 
 def _build(settings: Settings, listening: socket.socket, hurry: asyncio.Event) -> _Node:
     clock = SystemClock()
+    new_key = settings.secret_key is None and not key_file(settings).exists()
     secret = own_secret(settings)
     url = _url_of(settings.host, listening)
     public_url = settings.public_url or url
@@ -148,7 +151,10 @@ def _build(settings: Settings, listening: socket.socket, hurry: asyncio.Event) -
         routes.append(_metered(ground, dialling, meters))
     dialects = settings.role is not Role.DIALER
     web = Edge(application(context, before=routes, dialects=dialects))
-    services: list[tuple[str, Service]] = [("store", store), ("keys", _Keys(settings.api_key, store, clock))]
+    services: list[tuple[str, Service]] = [
+        ("store", _Database(store, settings, new_key=new_key)),
+        ("keys", _Keys(settings.api_key, store, clock)),
+    ]
     services += [("signal", rings), ("reader", reader)] if dialects else [("signal", rings)]
     return _Node(url, [*services, *dialling.below, ("http", Http(web, listening)), *dialling.above], readiness)
 
@@ -291,6 +297,26 @@ class _Lines:
 
     async def stop(self) -> None:
         await self._phones.stop()
+
+
+class _Database:
+    """A Service: the store; a key that was made for it does not outlive a start that finds no database there."""
+
+    def __init__(self, store: SqlStore, settings: Settings, *, new_key: bool) -> None:
+        self._store = store
+        self._settings = settings
+        self._new_key = new_key
+
+    async def start(self) -> None:
+        try:
+            await self._store.start()
+        except BadSetting:
+            if self._new_key:
+                withdraw_secret(self._settings)
+            raise
+
+    async def stop(self) -> None:
+        await self._store.stop()
 
 
 class _Keys:

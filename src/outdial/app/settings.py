@@ -5,6 +5,7 @@ told by name, with what would do.
 """
 
 import contextlib
+import difflib
 import os
 import re
 import secrets
@@ -14,11 +15,13 @@ from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from outdial.domain.errors import BadSetting
 
 PREFIX = "OUTDIAL_"
+ELSEWHERE = frozenset({"OUTDIAL_URL", "OUTDIAL_FAILPOINTS", "OUTDIAL_TEST_POSTGRES"})
+"""Variables that are read by others: commands, fail points, benches."""
 T = TypeVar("T")
 
 
@@ -64,7 +67,9 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
 
 
 def _database(text: str) -> str:
-    if text.startswith(("postgresql://", "postgres://")) or (text.startswith("sqlite:///") and text != "sqlite:///"):
+    if text.startswith(("postgresql://", "postgres://")):
+        return text
+    if text.startswith("sqlite:///") and text != "sqlite:///" and not {"?", "\0"} & set(unquote(text)):
         return text
     raise ValueError("sqlite:///PATH or postgresql://…")
 
@@ -211,7 +216,9 @@ class Settings:
     @property
     def sqlite_path(self) -> Path | None:
         """The database file, None on PostgreSQL."""
-        return Path(self.database.removeprefix("sqlite:///")) if self.database.startswith("sqlite:///") else None
+        if not self.database.startswith("sqlite:///"):
+            return None
+        return Path(unquote(self.database.removeprefix("sqlite:///")))  # as the store reads it
 
 
 def load(environment: Mapping[str, str] = os.environ, **flags: object) -> Settings:
@@ -237,6 +244,13 @@ def table() -> list[tuple[str, str, str]]:
     return rows
 
 
+def strangers(environment: Mapping[str, str] = os.environ) -> list[tuple[str, str]]:
+    """Variables that are called like settings and are none, each with the nearest that is one, else an empty text."""
+    known = {PREFIX + each.name.upper() for each in fields(Settings)} | ELSEWHERE
+    unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+    return [(name, next(iter(difflib.get_close_matches(name, sorted(known), n=1)), "")) for name in unknown]
+
+
 def own_secret(settings: Settings) -> str:
     """The secret key: as set, else the one in a file beside the SQLite database, which is made when it is missing."""
     if settings.secret_key is not None:
@@ -249,6 +263,17 @@ def own_secret(settings: Settings) -> str:
             f"{path} can't be made: {error.strerror}; it keeps the key of the database beside it"
         ) from error
     return _kept(path)
+
+
+def withdraw_secret(settings: Settings) -> None:
+    """Remove the key file that was made for a database which can't be one: a mistyped path leaves nothing behind.
+
+    Where a database is, whoever made it, it may be sealed with that key: then the file stays.
+    """
+    path = settings.sqlite_path
+    if settings.secret_key is None and path is not None and not _may_be_database(path):
+        with contextlib.suppress(OSError):
+            key_file(settings).unlink()
 
 
 def kept_secret(settings: Settings) -> str:
@@ -266,6 +291,16 @@ def key_file(settings: Settings) -> Path:
             "OUTDIAL_SECRET_KEY is needed with PostgreSQL: the same text, of 32 characters or more, on all nodes"
         )
     return path.with_name(path.name + ".key")
+
+
+def _may_be_database(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(16) in {b"", b"SQLite format 3\0"}
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
 
 
 def _kept(path: Path) -> str:
