@@ -4,6 +4,7 @@ import asyncio
 import random
 from dataclasses import replace
 
+import psycopg
 import pytest
 
 from outdial.domain.call import CallEvent, EventKind
@@ -332,6 +333,7 @@ async def test_random_courses_keep_every_promise(world: World, seed: int, monkey
     unsent: set[int] = set()
 
     async def report() -> None:
+        together: list[CallEvent] = []
         for one in rng.sample(calls, min(len(calls), 6)):
             kind = rng.choice(list(EventKind))
             if kind in {EventKind.UNSENT, EventKind.THROTTLED} and rng.random() < 0.7:
@@ -344,8 +346,12 @@ async def test_random_courses_keep_every_promise(world: World, seed: int, monkey
                 ending=Ending(rng.choice(ends)) if kind is EventKind.ENDED else None,
                 reason="r",
             )
-            await world.store.take([event] * rng.randint(1, 2), now=world.now)
+            together += [event] * rng.randint(1, 2)
             unsent.add(one.ord)
+            if rng.random() < 0.6:
+                await world.store.take(together, now=world.now)
+                together.clear()
+        await world.store.take(together, now=world.now)
 
     moves = {
         "dial": dial,
@@ -371,3 +377,42 @@ async def test_random_courses_keep_every_promise(world: World, seed: int, monkey
     hopper = world.sql(f"select ord, generation from due where batch_id = {batch.id}")
     assert sorted(ord_ for ord_, _ in hopper) == sorted(waiting)
     assert {generation for _, generation in hopper} <= {control[0][0]}
+
+
+async def test_what_nobody_asks_for_any_more_goes(world: World) -> None:
+    day = 86_400.0
+    old = await world.submit(3, request=RequestKey(world.workspace_id, "act", day))
+    await world.dial_all(old, Outcome.COMPLETED)
+    world.now += 6 * day
+    new = await world.submit(1, request=RequestKey(world.workspace_id, "another act", day))
+    await world.dial_all(new, Outcome.BUSY)
+    await world.sweep()
+    assert world.sql("select key from request") == [("another act",)]
+    assert world.sql("select batch_id, count(*) from outbox group by 1 order by 1") == [(old.id, 4), (new.id, 2)]
+    world.now += 1.5 * day
+    await world.sweep()
+    assert world.sql("select key from request") == []
+    assert world.sql("select batch_id, count(*) from outbox group by 1") == [(new.id, 2)]
+
+
+async def test_a_deletion_that_comes_next_while_a_sweep_waits_waits_for_the_calls(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if world.store.engine.name == "sqlite":
+        pytest.skip("nobody else writes")
+    monkeypatch.setattr(deciding, "AT_ONCE", 0)
+    batch = await world.submit(3)
+    await world.dial(batch, 1)
+    await world.cancel(batch)
+    await world.store.delete_batch(world.workspace_id, batch.public_id, now=world.now)
+    with psycopg.connect(world.url) as other:
+        other.execute("select 1 from batch where id = %s for update", (batch.id,))
+        sweeping = asyncio.create_task(world.store.sweep(now=world.now))
+        while not world.sql("select 1 from pg_stat_activity where wait_event_type = 'Lock'"):
+            await asyncio.sleep(0.01)
+        # what another node does: it comes to the end of the cancel's row work
+        other.execute("delete from decision where batch_id = %s and number = 1", (batch.id,))
+        other.execute("update batch set undone = undone - 1 where id = %s", (batch.id,))
+        other.commit()
+        assert await sweeping
+    assert world.sql(f"select count(*) from recipient where batch_id = {batch.id}") == [(3,)]

@@ -37,6 +37,8 @@ SMALL_BATCH = 20_000
 """Recipients that may be walked through in a decision's own transaction."""
 STRIDE = 4_000
 """Recipients that one chunk of row work walks through."""
+OLD = ("events_prune", "requests_prune", "outbox_prune")
+"""What takes rows away, a stretch at a time, that nobody asks for any more."""
 EVERYBODY = 2**31 - 1
 """More than any list has."""
 
@@ -315,11 +317,11 @@ class Sweep(Kind[Sweeping, bool]):
         now = micros(request.now)
         found = tx.one("decision_next")
         if found is None:
-            return drop_abandoned(tx, now) or tx.run("events_prune", now=now) > 0
+            return drop_abandoned(tx, now) or any(tx.run(old, now=now) for old in OLD)
         tx.lock(Footprint(frozenset(), frozenset({found.batch_id})))
-        undone = tx.rows("decisions_undone", ids=[found.batch_id])
-        if undone:
-            _chunk(tx, undone[0], now=now, stride=STRIDE)
+        if tx.locks and tx.one("decision_next") != found:
+            return True  # another node went on while we waited: a deletion that is next now may have to wait for calls
+        _chunk(tx, tx.rows("decisions_undone", ids=[found.batch_id])[0], now=now, stride=STRIDE)
         return True
 
 

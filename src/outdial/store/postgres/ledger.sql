@@ -65,6 +65,10 @@ select r.workspace_id, r.topic, r.batch_id, r.call_key, r.at
 from jsonb_to_recordset(:rows::jsonb)
     as r (workspace_id bigint, topic text, batch_id bigint, call_key text, at bigint);
 
+-- name: outbox_prune
+-- A week is longer than anybody waits for news. Only the oldest are looked at: the ids are in the order of time.
+delete from outbox where at < :now::bigint - 604800000000 and id in (select id from outbox order by id limit 5000);
+
 -- name: tally_move
 insert into tally as t (batch_id, outcome, n)
 select r.batch_id, r.outcome, r.n

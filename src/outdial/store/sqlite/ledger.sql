@@ -86,6 +86,10 @@ from (
     from json_each(:rows)
 ) as r;
 
+-- name: outbox_prune
+-- A week is longer than anybody waits for news. Only the oldest are looked at: the ids are in the order of time.
+delete from outbox where at < :now - 604800000000 and id in (select id from outbox order by id limit 5000);
+
 -- name: tally_move
 insert into tally as t (batch_id, outcome, n)
 select r.batch_id, r.outcome, r.n
