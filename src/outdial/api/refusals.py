@@ -28,6 +28,13 @@ class TooLarge(Refused):
         super().__init__(f"a body here has at most {limit} bytes", code="request_too_large")
 
 
+class TooSlow(Refused):
+    """400: the body came so slowly that it was given up."""
+
+    def __init__(self) -> None:
+        super().__init__("the body came too slowly", code="request_too_slow")
+
+
 def install(app: FastAPI) -> None:
     """Let the application answer every error in our shape."""
     app.exception_handler(Refused)(_refused)
@@ -57,9 +64,12 @@ def refusal(request: Request, status: int, *, kind: str, code: str, message: str
 
 
 async def _refused(request: Request, error: Refused) -> Response:
-    return refusal(
+    answer = refusal(
         request, status_of(error), kind=error.kind, code=error.code, message=error.message, param=error.param
     )
+    if isinstance(error, TooSlow):
+        answer.headers["connection"] = "close"  # or the rest would trickle on
+    return answer
 
 
 async def _unprocessable(_request: Request, error: Unprocessable) -> Response:

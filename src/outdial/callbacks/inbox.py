@@ -4,6 +4,7 @@ Answered 200 only after the report is committed: a network that hears anything e
 of the server, so it is a plain route: no model, no dependency, one small JSON answer.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ from outdial.runtime.log import get_logger
 
 MOST_BYTES = 256 * 1024
 """Of one report."""
+WITHIN_SECS = 30.0
+"""For one report to come."""
 
 log = get_logger()
 
@@ -58,9 +61,10 @@ class Inbox:
         if not self.keys.knows(call_key, params["token"]):
             return Verdict.WRONG_TOKEN, _answer(403, "wrong token")
         try:
-            body = await _body(request)
-        except ClientDisconnect:
-            return Verdict.CUT_OFF, _answer(400, "cut off")
+            async with asyncio.timeout(WITHIN_SECS):
+                body = await _body(request)
+        except (ClientDisconnect, TimeoutError):
+            return Verdict.CUT_OFF, _answer(400, "cut off", headers={"connection": "close"})
         if body is None:
             return Verdict.TOO_LARGE, _answer(413, "too large")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
@@ -78,14 +82,13 @@ class Inbox:
         try:
             known = await self.take(events)
         except Unavailable:
-            return Verdict.STORE_AWAY, _answer(503, "come back", retry_after=1)
+            return Verdict.STORE_AWAY, _answer(503, "come back", headers={"retry-after": "1"})
         if events and not known:
             return Verdict.UNKNOWN_CALL, _answer(404, "unknown call")
         return Verdict.KEPT, Response(b"{}", media_type="application/json")
 
 
-def _answer(status: int, why: str, *, retry_after: int | None = None) -> Response:
-    headers = None if retry_after is None else {"retry-after": str(retry_after)}
+def _answer(status: int, why: str, *, headers: dict[str, str] | None = None) -> Response:
     return Response(b'{"detail":"%s"}' % why.encode(), status, headers, media_type="application/json")
 
 
