@@ -1,7 +1,9 @@
 """What the store promises about calls, on both engines: claim, GO, settle, late truth, leases."""
 
+import asyncio
 from typing import Any
 
+import psycopg
 import pytest
 
 from outdial.domain.call import CONNECTION_REFUSED, CallEvent, EventKind, Utterance
@@ -10,7 +12,7 @@ from outdial.domain.outcome import Blame, Ending, Outcome
 from outdial.domain.recipient import RecipientStatus as S
 from outdial.ports.store import ClaimWish, GoVerdict, Hold
 from outdial.store.store import SqlStore
-from tests.support.world import World, number_of
+from tests.support.world import World, number_of, number_row
 
 
 @pytest.fixture
@@ -121,6 +123,27 @@ def execute(url: str, statement: str) -> None:
     else:
         with psycopg.connect(url) as other:
             other.execute(statement)
+
+
+async def test_a_number_that_moves_to_another_trunk_keeps_its_count_exact(store: SqlStore, engine_url: str) -> None:
+    if store.engine.name == "sqlite":
+        pytest.skip("nobody else writes")
+    world = await World.make(store, engine_url)
+    await store.create_number(world.workspace_id, number_row(trunk="t:other"), now=world.now)
+    batch = await world.submit(2)
+    with psycopg.connect(world.url) as claimer, psycopg.connect(world.url) as mover:
+        claimer.execute("update bucket set live = live + 1 where key = 't:other'")  # another node claims
+        mover.execute("select 1 from bucket where key = %s for update", (f"n:{world.number.id}",))
+        claiming = asyncio.create_task(world.claim(batch))
+        while not world.sql("select 1 from pg_stat_activity where wait_event_type = 'Lock'"):  # noqa: ASYNC110 - theirs
+            await asyncio.sleep(0.01)
+        mover.execute("update phone_number set trunk = 't:other', updated_at = updated_at + 1")
+        mover.commit()
+        await asyncio.sleep(0.2)  # it goes on, and may come to the other trunk's row
+        claimer.commit()
+        claimed = await claiming
+    assert world.sql("select live from bucket where key = 't:other'") == [(1 + len(claimed),)]
+    assert await world.claim(batch)
 
 
 async def test_rate_lets_no_more_through_than_allowed(store: SqlStore, engine_url: str) -> None:

@@ -124,10 +124,13 @@ class Claim(Kind[ClaimRequest, list[ClaimAnswer]]):
         self.node_timeout = round(node_timeout_secs * MICROS)
         self.cache = cache
         self.places = places
+        self.locked = Footprint()
+        """What this transaction asked to be locked."""
 
     def footprint(self, tx: Reads, requests: Sequence[ClaimRequest]) -> Footprint:
         """The limits and batches of every wish."""
-        return batch_footprint(tx, [wish.batch_id for request in requests for wish in request.wishes])
+        self.locked = batch_footprint(tx, [wish.batch_id for request in requests for wish in request.wishes])
+        return self.locked
 
     def run(self, tx: Tx, requests: Sequence[ClaimRequest]) -> list[list[ClaimAnswer]]:
         """One answer per wish, in order."""
@@ -179,6 +182,8 @@ class _ClaimTurn:
             return nothing
         batch = batch_row(row)
         keys = self._keys(row)
+        if not self.kind.locked.buckets.issuperset(keys):  # its number moved to another trunk before we had the locks
+            return replace(nothing, hold=Hold.NOTHING_DUE, again_at=self.request.now + 0.01)
         room, hold, again_at = self._room(batch, keys)
         n = min(wish.want, room)
         if n <= 0:
