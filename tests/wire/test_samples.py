@@ -37,7 +37,7 @@ Sample = Callable[[Desk, str, str], str]
 def run(*command: str | Path, key: str = "") -> str:
     """A program; what it printed."""
     if shutil.which(command[0]) is None:
-        javascript.missing(f"there is no {command[0]} here")
+        pytest.skip(f"there is no {command[0]} here to send its sample")
     keyed = {"ELEVENLABS_API_KEY": key} if key else {}
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("ELEVENLABS_", "NODE_"))}
     done = subprocess.run(
