@@ -133,6 +133,21 @@ def test_the_export_is_a_row_a_person_with_every_variable(desk: Desk) -> None:
     assert len(short.text.splitlines()) == 2
 
 
+def test_the_export_hands_no_formula_to_a_spreadsheet(desk: Desk) -> None:
+    said = {
+        "a": "=1+1", "b": "@SUM(A1)", "c": "+cmd|' /C calc'!A0", "d": "-2+cmd()", "e": "\t=1", "f": "\r=1",
+        "g": "-5.50", "h": "+49 (30) 8111-0002", "i": -5, "j": "a=b", "k": "'=1", "=l": "x",
+    }  # fmt: skip
+    people = [{"phone_number": "+493085550001", "id": "=id", "conversation_initiation_client_data": {}}]
+    people[0]["conversation_initiation_client_data"] = {"dynamic_variables": said}
+    made = desk.submit([], recipients=people, scheduled_time_unix=LATER)
+    text = desk.http.get(desk.path(made["id"], "/export")).text
+    (row,) = csv.DictReader(io.StringIO(text, newline=""))
+    assert (row["recipient_id"], row["phone_number"], row["'=l"]) == ("'=id", "+493085550001", "x")
+    assert [row[name] for name in "abcdef"] == [f"'{said[name]}" for name in "abcdef"]
+    assert [row[name] for name in "ghijk"] == ["-5.50", "+49 (30) 8111-0002", "-5", "a=b", "'=1"]
+
+
 def test_ten_thousand_people_are_taken_and_told_in_full(desk: Desk) -> None:
     numbers = [f"+4930{n:07d}" for n in range(10_000)]
     made = desk.submit(numbers, scheduled_time_unix=LATER)

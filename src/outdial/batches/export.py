@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -33,6 +34,12 @@ MOST_VARIABLES = 500
 """Columns of dynamic variables; a list that invents a name for each person does not make a table of them."""
 
 
+_FORMULA = re.compile(r"[=+\-@\t\r]")
+"""What begins so is run by a spreadsheet (OWASP, CSV injection)."""
+_HARMLESS = re.compile(r"[+-]?[0-9][0-9 ().,/-]*")
+"""Numbers, amounts and phone numbers stay as they are."""
+
+
 async def export(desk: Desk, batch: BatchRow, *, most: int | None = None) -> AsyncIterator[bytes]:
     """The file in chunks of a page. It is read twice: the header names every variable that anybody in the list has."""
     variables = await _variables(desk, batch, most)
@@ -56,7 +63,7 @@ async def _variables(desk: Desk, batch: BatchRow, most: int | None) -> list[str]
 
 def _column(name: str) -> str:
     """A variable that is called like one of our own columns keeps its name behind a prefix."""
-    return f"dynamic_variables.{name}" if name in COLUMNS else name
+    return f"dynamic_variables.{name}" if name in COLUMNS else _tamed(name)
 
 
 def _said_of(row: RecipientRow) -> dict[str, Any]:
@@ -65,7 +72,7 @@ def _said_of(row: RecipientRow) -> dict[str, Any]:
 
 def _known(row: RecipientRow) -> list[str]:
     return [
-        row.recipient_id,
+        _tamed(row.recipient_id),
         row.number,
         row.status,
         row.outcome or "",
@@ -94,7 +101,12 @@ def _text(value: object) -> str:
     """As people wrote it; only true and false look as in JSON."""
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return _tamed(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _tamed(text: str) -> str:
+    """Behind an apostrophe where a spreadsheet would run it: what stands in lists may come from strangers."""
+    return "'" + text if _FORMULA.match(text) and not _HARMLESS.fullmatch(text) else text
 
 
 def _iso(at: float) -> str:
