@@ -9,11 +9,25 @@ import pytest
 from outdial.app.pool import PoolSettings, WorkerPool
 from outdial.domain.call import EventKind
 from outdial.domain.outcome import Outcome
-from tests.support.phones import CLOCK, course, order
+from tests.support.phones import CLOCK, Following, course, order
 from tests.support.uas import uas
 
 pytest.importorskip("baresip", reason="the extra `sip` is not installed: no wheel for this machine")
 pytestmark = pytest.mark.sip
+
+
+async def test_a_worker_that_stops_hangs_up_on_everybody(tmp_path: Path) -> None:
+    pool = WorkerPool(
+        PoolSettings("sip_trunk", {"interface": "127.0.0.1"}, spec="outdial.telephony.sip.spec:SPEC"), clock=CLOCK
+    )
+    await pool.start()
+    async with uas(0.0) as far:
+        calls = [Following(pool.lines, order(far.address)) for _ in range(40)]
+        for call in calls:
+            await call.until(EventKind.ANSWERED)
+        await pool.stop()
+        assert [(await call.over())[-1].ending.reason for call in calls] == ["node_lost"] * 40
+        assert all(heard.ended for heard in far.calls.values())
 
 
 async def test_twenty_people_hear_the_agent_at_once(tmp_path: Path) -> None:

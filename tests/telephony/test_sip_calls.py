@@ -295,6 +295,30 @@ async def test_a_trunk_that_says_nothing_leaves_doubt() -> None:
     assert (event.kind, event.reason) == (EventKind.DOUBTFUL, "no_reply")
 
 
+@pytest.mark.parametrize("answered", [False, True])
+async def test_a_trunk_that_wakes_up_after_we_gave_up_is_told(tmp_path: Path, answered: bool) -> None:
+    rings = reply("180 Ringing") + CANCEL
+    answers = reply("200 OK", sdp=True, again=True) + ACK + BYE
+    scenario = invite(TAKE_CSEQ) + wait(900) + (answers if answered else rings)
+    with sipp(tmp_path, scenario + '  <Reference variables="cseq"/>\n') as far:
+        async with sip_lines(reply_secs=0.3) as lines:
+            (event,) = await course(lines, order(far.address))
+            assert (event.kind, event.reason) == (EventKind.DOUBTFUL, "no_reply")
+            assert await asyncio.to_thread(far.done), far.said()
+
+
+async def test_a_call_given_up_before_its_first_word_is_cancelled_with_it(tmp_path: Path) -> None:
+    with sipp(tmp_path, invite(TAKE_CSEQ) + wait(400) + reply("180 Ringing") + CANCEL) as far:
+        async with sip_lines() as lines:
+            call = Following(lines, order(far.address))
+            while not far.came():  # noqa: ASYNC110 - a file rings no bell
+                await asyncio.sleep(0.01)
+            await lines.hang_up(call.order.call_key, even_if_answered=False)
+            events = await call.over()
+        assert far.done()
+    assert (ending(events).outcome, ending(events).reason) == (Outcome.NETWORK_ERROR, "node_lost")
+
+
 async def test_a_refused_connection_is_provably_unsent() -> None:
     async with sip_lines() as lines:
         (event,) = await course(lines, order(f"127.0.0.1:{free_port()}", transport="tcp"))

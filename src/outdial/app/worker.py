@@ -157,6 +157,8 @@ class Worker:
     async def finish(self, *, within: float = LAST_SECS) -> None:
         """Send nothing new, give up what rings, hang up what was answered, and let the streams tell of it."""
         self.stopping = True
+        if (hurry := getattr(self._lines, "hurry", None)) is not None:  # lines that pace what they end stop doing so
+            hurry()
         self._dropped.update(self._streams)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within):

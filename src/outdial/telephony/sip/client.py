@@ -99,6 +99,10 @@ class SipLines:
         if self.recorder is not None:
             await self.recorder.close()
 
+    def hurry(self) -> None:
+        """The end has come: hang up without pace, there is no audio left to disturb."""
+        self._closing = True
+
     async def teardown_turn(self) -> None:
         """Wait until one more answered call may be torn down."""
         if not self._closing and (wait := self._teardowns.reserve(self.clock.boottime())) > 0:
@@ -128,6 +132,8 @@ class _Call:
         self._leg: QueuedLeg | None = None
         self._timers: list[asyncio.TimerHandle] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._word = asyncio.Event()
+        """Set when the far end says its first word, or the call is over."""
         self._told_sent = False
         self._rang = False
         self._answered_at: float | None = None
@@ -196,7 +202,7 @@ class _Call:
         self._timers.append(asyncio.get_running_loop().call_later(seconds, self._time_is_up, reason))
 
     def _time_is_up(self, reason: str) -> None:
-        if reason == "no_reply" and (self._rang or (self._stacked is not None and self._stacked.traced.heard)):
+        if reason == "no_reply" and self._was_heard:
             return
         self._end(reason)
 
@@ -226,6 +232,10 @@ class _Call:
         call = self._stacked
         if call is None or call.closed:
             return
+        if not await self._first_word() and not call.closed:
+            self._lines.stack.give_up_unheard(call)
+            self._finish(self._event(EventKind.DOUBTFUL, reason="no_reply"))
+            return
         if self._answered_at is not None:
             await self._lines.teardown_turn()
         try:
@@ -237,14 +247,25 @@ class _Call:
             call.closed = True
             self._finish(self._event(EventKind.DOUBTFUL, reason="stack_silent"))
 
+    async def _first_word(self) -> bool:
+        """Whether the far end has said anything; if not, it has a while to."""
+        if self._was_heard or self._ours == "no_reply":
+            return self._was_heard
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._lines.reply_secs):
+                await self._word.wait()
+        return self._word.is_set()
+
     async def leave(self) -> None:
         """Nobody follows this call any more; one that is up is hung up."""
         for timer in self._timers:
             timer.cancel()
         call = self._stacked
-        if call is not None and not call.closed:
+        if call is not None and not call.closed and self._was_heard:
             with contextlib.suppress(BaresipError):
                 await self._lines.stack.hang_up(call)
+        elif call is not None and not call.closed:
+            self._lines.stack.give_up_unheard(call)
         if self._leg is not None:
             self._leg.stop()
         if self._talk is not None:
@@ -271,6 +292,7 @@ class _Call:
 
     def _heard(self) -> None:
         """The trunk answered: the order has arrived."""
+        self._word.set()
         if not self._told_sent:
             self._told_sent = True
             self._tell(EventKind.SENT)
@@ -321,7 +343,13 @@ class _Call:
         else:
             self._end("talked")
 
+    @property
+    def _was_heard(self) -> bool:
+        """Whether the far end said anything at all."""
+        return self._told_sent or (self._stacked is not None and self._stacked.traced.heard)
+
     def _closed(self, text: str) -> None:
+        self._word.set()
         if self._leg is not None:
             self._leg.stop()
         status, _ = read_text(text)

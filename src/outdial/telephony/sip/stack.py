@@ -187,6 +187,14 @@ class Stack:
         self._calls[handle] = call
         return call
 
+    def give_up_unheard(self, call: StackCall) -> None:
+        """Nothing was heard of it, so nothing can be cancelled (RFC 3261 9.1): whatever is heard is answered by that.
+
+        To hang up now would make the stack forget it: a late ring would go on, and a late answer stay unanswered.
+        """
+        call.on_event = lambda event: None if event.event is Event.CALL_CLOSED else self.abandon(call)
+        call.traced.on_heard = lambda: self.abandon(call)
+
     def abandon(self, call: StackCall) -> None:
         """A call that nobody waits for any more is hung up."""
         task = asyncio.create_task(self._quietly_hang_up(call))
