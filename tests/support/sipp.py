@@ -1,5 +1,6 @@
 """sipp as the far end of calls: software that we did not write; its exit code says whether they went by the book."""
 
+import contextlib
 import shutil
 import socket
 import subprocess
@@ -195,10 +196,12 @@ def _until_listening(far: Sipp) -> None:
 
 
 def free_port() -> int:
-    """Even, as RTP likes it, with the next three free too as far as chance goes."""
+    """For UDP and TCP, and a multiple of four: RTP wants the next one too, sipp the one after that."""
     while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found, socket.socket() as also:
             found.bind(("127.0.0.1", 0))
             port: int = found.getsockname()[1]
-        if port % 4 == 0:
-            return port
+            with contextlib.suppress(OSError):
+                also.bind(("127.0.0.1", port))
+                if port % 4 == 0:
+                    return port
