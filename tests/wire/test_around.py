@@ -303,6 +303,18 @@ def test_settings_are_kept_and_forget_a_webhook_that_is_gone(here: Desk) -> None
     assert wrong.json()["detail"][0]["loc"][:3] == ["body", "webhooks", "events"]
 
 
+def test_an_agent_s_own_webhook_may_be_sent_back_as_it_was_read(here: Desk) -> None:
+    settings = {"settings": {"auth_type": "hmac", "name": "own", "webhook_url": "https://example.org/own"}}
+    hook = answered(here.http.post(HOOKS, json=settings))["webhook_id"]
+    own = {"platform_settings": {"workspace_overrides": {"webhooks": {"post_call_webhook_id": hook}}}}
+    agent = new_agent(here, "with its own webhook", **own)
+    answered(here.http.delete(f"{HOOKS}/{hook}"))
+    assert answered(here.http.patch(f"{AGENTS}/{agent}", json=own))["platform_settings"] == own["platform_settings"]
+    answered(here.http.post(f"{AGENTS}/{agent}/duplicate"))
+    other = new_agent(here, "without")
+    assert here.http.patch(f"{AGENTS}/{other}", json=own).status_code == 404
+
+
 def test_there_are_no_whatsapp_accounts(here: Desk) -> None:
     assert answered(here.http.get("/v1/convai/whatsapp-accounts")) == {"items": []}
 

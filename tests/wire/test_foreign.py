@@ -111,6 +111,10 @@ def in_bodies(two: Two) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
     yield "agent_id", "PATCH", patch, {"agent_id": two.names["agent_id"]}
     chosen = {"webhooks": {"post_call_webhook_id": two.names["webhook_id"]}}
     yield "webhooks.post_call_webhook_id", "PATCH", "/v1/convai/settings", chosen
+    agent = {"conversation_config": {}, "platform_settings": {"workspace_overrides": chosen}}
+    name = "platform_settings.workspace_overrides.webhooks.post_call_webhook_id"
+    yield name, "POST", "/v1/convai/agents/create", agent
+    yield name, "PATCH", f"/v1/convai/agents/{two.theirs['agent_id']}", agent
 
 
 def test_in_a_body_it_is_unknown(two: Two) -> None:
@@ -120,7 +124,7 @@ def test_in_a_body_it_is_unknown(two: Two) -> None:
         assert response.status_code == 404, (method, path, body, response.text)
         assert response.json()["detail"]["param"] == param
         tried += 1
-    assert tried == 13
+    assert tried == 15
     assert two.ours.server.rang("+493066661009") == 0
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from outdial.domain.errors import Invalid
+from outdial.domain.errors import Invalid, named
 from outdial.domain.merge import merged
 from outdial.ports.store import AgentRow, Store
 from outdial.runtime.clock import Clock
@@ -33,7 +33,31 @@ async def create(
     workflow: dict[str, Any] | None = None,
     tags: tuple[str, ...] = (),
 ) -> AgentRow:
-    """A new agent."""
+    """A new agent; NotFound for a webhook of somebody else."""
+    await _check_webhook(store, workspace_id, platform_settings)
+    return await _kept(
+        store,
+        clock,
+        workspace_id,
+        name=name,
+        conversation_config=conversation_config,
+        platform_settings=platform_settings,
+        workflow=workflow,
+        tags=tags,
+    )
+
+
+async def _kept(
+    store: Store,
+    clock: Clock,
+    workspace_id: int,
+    *,
+    name: str,
+    conversation_config: dict[str, Any],
+    platform_settings: dict[str, Any],
+    workflow: dict[str, Any] | None,
+    tags: tuple[str, ...],
+) -> AgentRow:
     now = clock.now()
     agent = AgentRow(
         id=0,
@@ -52,7 +76,11 @@ async def create(
 
 
 async def change(store: Store, clock: Clock, workspace_id: int, agent_id: str, wanted: AgentChange) -> AgentRow:
-    """The agent as it is from now on, also for batches that are running."""
+    """The agent as it is from now on, also for batches that are running; NotFound for a webhook of somebody else."""
+    if (webhook_id := _webhook(wanted.platform_settings or {})) is not None:
+        before = await store.agent(workspace_id, agent_id)
+        if webhook_id != _webhook(before.platform_settings):  # one that went meanwhile may be sent back as it was read
+            await _check_webhook(store, workspace_id, wanted.platform_settings or {})
     return await store.change_agent(workspace_id, agent_id, lambda before: changed(before, wanted), now=clock.now())
 
 
@@ -73,7 +101,7 @@ def changed(before: AgentRow, wanted: AgentChange) -> AgentRow:
 async def duplicate(store: Store, clock: Clock, workspace_id: int, agent_id: str, name: str | None) -> AgentRow:
     """Another agent that is like this one."""
     model = await store.agent(workspace_id, agent_id)
-    return await create(
+    return await _kept(
         store,
         clock,
         workspace_id,
@@ -83,6 +111,19 @@ async def duplicate(store: Store, clock: Clock, workspace_id: int, agent_id: str
         workflow=model.workflow,
         tags=model.tags,
     )
+
+
+async def _check_webhook(store: Store, workspace_id: int, platform_settings: dict[str, Any]) -> None:
+    if (webhook_id := _webhook(platform_settings)) is not None:
+        with named("platform_settings.workspace_overrides.webhooks.post_call_webhook_id"):
+            await store.webhook(workspace_id, str(webhook_id))
+
+
+def _webhook(platform_settings: dict[str, Any]) -> object:
+    """The webhook that this agent's calls are told to, instead of the workspace's."""
+    overrides = platform_settings.get("workspace_overrides") or {}
+    chosen = overrides.get("webhooks")
+    return chosen.get("post_call_webhook_id") if isinstance(chosen, dict) else None
 
 
 def concurrency_limit(platform_settings: dict[str, Any]) -> int | None:
