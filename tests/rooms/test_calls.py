@@ -1,6 +1,8 @@
 """One call from claim to outcome: GO, doubt, look-ups, giving up, stopping, and a process that stalls on the way."""
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -164,6 +166,28 @@ async def test_a_call_whose_hang_up_fails_is_hung_up_again(tmp_path: Path) -> No
         assert 2 <= len(house.lines.hung_up) <= 4
 
 
+async def test_a_hang_up_that_gets_no_answer_holds_up_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with dialling(tmp_path) as house:
+        hang_up = house.lines.hang_up
+
+        async def never(call_key: str, **more: Any) -> None:
+            if call_key == stuck:
+                await asyncio.Event().wait()
+            await hang_up(call_key, **more)
+
+        monkeypatch.setattr(house.lines, "hang_up", never)
+        first = await house.submit([RINGS])
+        await house.pass_secs(0.5)
+        (stuck,) = house.lines.keys()
+        second = await house.submit(["+15550010408"])
+        await house.pass_secs(0.5)
+        await cancel(house, first.public_id)
+        await house.quiet()
+        await cancel(house, second.public_id)
+        await house.pass_secs(1)
+        assert house.lines.hung_up == house.lines.keys()[1:]
+
+
 async def test_a_cancel_between_go_and_the_send_is_not_sent(tmp_path: Path) -> None:
     async with dialling(tmp_path) as house:
 
@@ -175,6 +199,8 @@ async def test_a_cancel_between_go_and_the_send_is_not_sent(tmp_path: Path) -> N
         house.store.after["go"] = cancel_now
         batch = await house.submit([RINGS])
         await house.pass_secs(3)
+        await eventually(lambda: house.store.asked["take"] > 0)  # the cancel waited in real time
+        await house.quiet()
         assert not house.lines.sent
         assert await house.statuses(batch) == {S.CANCELLED: 1}
 

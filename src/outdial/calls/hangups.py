@@ -14,7 +14,8 @@ from outdial.runtime.log import get_logger
 from outdial.runtime.service import Background
 
 AT_ONCE = 50
-"""Hang-ups under way at one time."""
+"""Hang-ups under way at one time, of one provider."""
+HANG_UP_SECS = 10.0
 AGAIN_SECS = (2.0, 30.0)
 """A call that is still up so long after it was hung up is hung up again: at first, and at most."""
 IDLE_SECS = 3600.0
@@ -53,6 +54,9 @@ class Hangups:
         self._poll_secs = poll_secs
         self._alarm = Alarm(clock)
         self._asked: dict[str, _Asked] = {}
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._gates: dict[str, asyncio.Semaphore] = {}
+        """By provider: one that does not answer holds up nobody else's."""
         self._services = (
             Background("hang-ups", self._work, clock=clock),
             Background("hang-up signal", self._hear, clock=clock),
@@ -65,6 +69,10 @@ class Hangups:
     async def stop(self) -> None:
         for service in self._services:
             await service.stop()
+        if tasks := list(self._under_way.values()):
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
     def soon(self) -> None:
         """Some call turned out to be up although it was given up."""
@@ -79,31 +87,34 @@ class Hangups:
             await self._alarm.wait(at_most=await self._turn())
 
     async def _turn(self) -> float:
-        """Hang up who must be; after how many seconds to look again."""
+        """Begin to hang up who must be; after how many seconds to look again."""
         given_up = await self._store.given_up()
         now = self._clock.boottime()
         before, self._asked = self._asked, {}
-        gate = asyncio.Semaphore(AT_ONCE)
-        async with asyncio.TaskGroup() as group:
-            for one in given_up:
-                asked = before.get(one.call_key, _Asked(now, AGAIN_SECS[0]))
-                if asked.next_at <= now:
-                    self._calls.drop(one.call_key)
-                    group.create_task(self._hang_up(one, gate))
-                    asked = _Asked(now + asked.wait, min(asked.wait * 2, AGAIN_SECS[1]))
-                self._asked[one.call_key] = asked
+        for one in given_up:
+            asked = before.get(one.call_key, _Asked(now, AGAIN_SECS[0]))
+            if asked.next_at <= now and one.call_key not in self._under_way:
+                self._calls.drop(one.call_key)
+                self._begin(one)
+                asked = _Asked(now + asked.wait, min(asked.wait * 2, AGAIN_SECS[1]))
+            self._asked[one.call_key] = asked
         if given_up:
             return AGAIN_SECS[0]
         return self._poll_secs if self._poll_secs and now < self._calls.busy_until else IDLE_SECS
 
-    async def _hang_up(self, one: GivenUp, gate: asyncio.Semaphore) -> None:
+    def _begin(self, one: GivenUp) -> None:
+        """The next cancel does not wait for this hang-up: a network may take its time."""
+        task = self._under_way[one.call_key] = asyncio.create_task(self._hang_up(one), name=f"hang-up {one.call_key}")
+        task.add_done_callback(lambda _: self._under_way.pop(one.call_key, None))
+
+    async def _hang_up(self, one: GivenUp) -> None:
         network = self._networks.get(one.provider)
         if network is None:
             return
-        async with gate:
+        async with self._gates.setdefault(one.provider, asyncio.Semaphore(AT_ONCE)):
             try:
                 order = await bare_order(self._store, one.call_key, one.provider, one.number_id)
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(HANG_UP_SECS):
                     await network.lines.hang_up(one.call_key, even_if_answered=one.even_if_answered, order=order)
             except Exception as error:  # noqa: BLE001 - the edge of one call: it is tried again while it is up
                 log.warning("hang-up failed", call=one.call_key, error=str(error))
