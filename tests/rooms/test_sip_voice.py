@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("baresip", reason="the extra `sip` is not installed: no wheel for this machine")
+
 from outdial.app.pool import PoolSettings, WorkerPool
 from outdial.domain.call import EventKind
 from outdial.domain.outcome import Outcome
 from tests.support.phones import CLOCK, Following, course, order
 from tests.support.uas import uas
 
-pytest.importorskip("baresip", reason="the extra `sip` is not installed: no wheel for this machine")
 pytestmark = pytest.mark.sip
 
 
