@@ -53,6 +53,13 @@ def test_what_can_t_be_used_is_told_by_name_with_what_would_do(name: str, value:
     assert (value in str(wrong.value)) == (name not in {"API_KEY", "SECRET_KEY"}), "secrets are not repeated"
 
 
+@pytest.mark.parametrize("variable", ["OUTDIAL_DATABASE", "OUTDIAL_PUBLIC_URL"])
+def test_the_password_of_a_mistyped_url_is_not_told(variable: str) -> None:
+    with pytest.raises(BadSetting, match=f"{variable}='postgress://…@h/d'") as wrong:
+        load({variable: "postgress://me:pass/w@rd@h/d"})
+    assert "rd@" not in str(wrong.value)
+
+
 def test_secrets_are_not_in_the_settings_repr() -> None:
     settings = load({"OUTDIAL_API_KEY": "k" * 20, "OUTDIAL_SECRET_KEY": "s" * 32})
     assert "kkkk" not in repr(settings)

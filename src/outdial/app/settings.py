@@ -337,7 +337,8 @@ def _read(variable: str, text: str, meta: Mapping[str, Any]) -> Any:  # noqa: AN
     try:
         return meta["read"](text)
     except ValueError as error:
-        shown = "" if meta["secret"] else f"={text[:80]!r}"
+        # a mistyped URL may hold a password
+        shown = "" if meta["secret"] else f"={re.sub(r'//.*@', '//…@', text)[:80]!r}"
         raise BadSetting(f"{variable}{shown} can't be used: it is {error}") from None
 
 
