@@ -408,7 +408,7 @@ async def test_a_deletion_that_comes_next_while_a_sweep_waits_waits_for_the_call
     with psycopg.connect(world.url) as other:
         other.execute("select 1 from batch where id = %s for update", (batch.id,))
         sweeping = asyncio.create_task(world.store.sweep(now=world.now))
-        while not world.sql("select 1 from pg_stat_activity where wait_event_type = 'Lock'"):
+        while not world.sql("select 1 from pg_stat_activity where wait_event_type = 'Lock'"):  # noqa: ASYNC110 - a session of another program
             await asyncio.sleep(0.01)
         # what another node does: it comes to the end of the cancel's row work
         other.execute("delete from decision where batch_id = %s and number = 1", (batch.id,))
