@@ -368,7 +368,22 @@ def test_an_export_is_a_whole_file_or_none(here: Desk, tmp_path: Path) -> None:
     assert outdial(here, "export", batch["id"], "--limit", "1").stdout.count(b"\n") == 2
     missing = outdial(here, "export", "btcal_nobody", "-o", str(tmp_path / "none.csv"))
     assert missing.returncode == REFUSED
+    nowhere = outdial(here, "export", batch["id"], "-o", str(tmp_path / "no" / "out.csv"))
+    assert nowhere.returncode == REFUSED
+    assert "can't be written: No such file or directory" in nowhere.stderr.decode()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a disk that is always full")
+@pytest.mark.parametrize("words", [("export",), ("list", "--json")])
+def test_a_full_disk_behind_standard_output_is_told(here: Desk, words: tuple[str, ...]) -> None:
+    batch = here.submit(["+493091145002"], scheduled_time_unix=4_000_000_000)
+    command = [sys.executable, "-m", "outdial.cli.main", *words, *([batch["id"]] if words == ("export",) else [])]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, env=here.server.environment(), stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == REFUSED
+    assert "No space left" in done.stderr.decode()
+    assert "Traceback" not in done.stderr.decode()
 
 
 def test_an_interrupted_watch_leaves_the_batch_running(here: Desk) -> None:

@@ -12,7 +12,7 @@ from outdial.api.answers import json_answer
 from outdial.api.auth import Caller
 from outdial.api.body import as_model, body_of
 from outdial.api.context import context_of
-from outdial.api.refusals import TooLarge
+from outdial.api.refusals import TooLarge, TooSlow
 from outdial.api.suppression_schema import AddDoNotCall, DoNotCallNumber, SomeNumbers
 from outdial.domain.errors import Complaint, Invalid, Unavailable, Unprocessable
 from outdial.ports.store import SuppressionRow
@@ -92,7 +92,7 @@ async def import_file(request: Request, caller: Caller, reason: Reason = "") -> 
                 keeper, caller.workspace_id, _chunks(request), reason=reason, source="import"
             )
     except TimeoutError:
-        raise Invalid(f"the file took more than {FILE_WITHIN_SECS:.0f} s", code="request_too_slow") from None
+        raise TooSlow from None
     except ClientDisconnect:
         raise Unavailable("the client went away") from None
     return json_answer(

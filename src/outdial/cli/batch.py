@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from outdial.cli import tell
-from outdial.cli.client import Client, NoAnswer, from_environment, new_key, segment
+from outdial.cli.client import Client, Failed, NoAnswer, from_environment, new_key, segment
 from outdial.cli.options import INTERRUPTED, NOT_ALL_REACHED, AsJson, BatchId, Once
 from outdial.cli.watching import follow
 
@@ -104,7 +104,10 @@ def export(
             sys.stdout.buffer.write(chunk)
         sys.stdout.buffer.flush()
         return
-    _write_whole(output, chunks)
+    try:
+        _write_whole(output, chunks)
+    except OSError as error:
+        raise Failed(f"{output} can't be written: {error.strerror or error}") from None
 
 
 def register(app: typer.Typer) -> None:

@@ -32,7 +32,9 @@ def number_id(client: Client, given: str) -> str:
     try:
         wanted = canonical(given)
     except ImpossibleNumber as error:
-        raise Failed(f"--from is an id, phnum_…, or a number; {given!r} is neither: {error.message}") from None
+        raise Failed(
+            f"a number is named by its id, phnum_…, or by itself; {given!r} is neither: {error.message}"
+        ) from None
     rows = numbers(client)
     ids = [str(row["phone_number_id"]) for row in rows if row["phone_number"] == wanted]
     if len(ids) == 1:

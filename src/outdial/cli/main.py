@@ -1,7 +1,9 @@
 """`outdial`: the server, and the commands that talk to it."""
 
+import errno
 import importlib
 import io
+import os
 import sys
 from typing import Annotated
 
@@ -35,6 +37,12 @@ def main() -> None:
         sys.exit(REFUSED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}:
+            raise
+        sys.stderr.write(f"outdial: what there is to say can't be written: {error.strerror}\n")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter tries once more on its way out
+        sys.exit(REFUSED)
 
 
 def _version(asked: bool) -> None:  # noqa: FBT001 - typer's callback
