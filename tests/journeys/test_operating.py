@@ -209,7 +209,7 @@ def test_the_log_names_nobody_and_repeats_nothing_whatever_happens(tmp_path: Pat
         "OUTDIAL_CARRIER_HORIZON_SECS": "1",
         "OUTDIAL_CARRIER_PLACE_TIMEOUT_SECS": "1",
         "OUTDIAL_LOOK_UP_SECS": "1",
-        "OUTDIAL_FAILPOINTS": "before_settle=raise@4,in_commit=raise@40,after_go=raise@6",
+        "OUTDIAL_FAILPOINTS": "before_settle=raise@4,in_commit=raise@20,after_go=raise@6",
     }
     server = Server(tmp_path, engine_url, settings=settings).start()
     desk = open_desk(server)
