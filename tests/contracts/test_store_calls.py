@@ -339,6 +339,18 @@ async def test_an_own_intent_can_be_withdrawn_and_nothing_else(world: World) -> 
     await world.assert_recount(batch)
 
 
+async def test_an_intent_that_its_living_owner_forgot_is_taken_back_by_anybody(world: World) -> None:
+    batch = await world.submit(1)
+    (one,) = await world.claim(batch)
+    other = await world.store.register_node("two", now=world.now)
+    asked = {"reason": "forgotten", "forgotten": True}
+    assert not await world.store.void(other, one.call_key, now=world.now + 5, **asked)
+    assert await world.store.void(other, one.call_key, now=world.now + 31, **asked)
+    assert await world.go(one) is GoVerdict.GONE
+    assert await world.statuses(batch) == {S.PENDING: 1}
+    await world.assert_recount(batch)
+
+
 # --- late truth ------------------------------------------------------------------------------------------------------
 
 

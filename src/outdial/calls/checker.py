@@ -129,7 +129,7 @@ class Checker:
         if self._calls.holds(check.call_key) or lease is None:
             await self._again(check, 30)
         else:
-            await self._store.void(lease, check.call_key, reason="forgotten", now=self._clock.now())
+            await self._store.void(lease, check.call_key, reason="forgotten", now=self._clock.now(), forgotten=True)
 
     # --- where there is no look-up
 

@@ -558,8 +558,8 @@ class Store(Protocol):
         """Commit the permission to send, or void the attempt and say why."""
         ...
 
-    async def void(self, lease: NodeLease, call_key: str, *, reason: str, now: float) -> bool:
-        """Withdraw our own intent that will not be sent; its recipient is due again."""
+    async def void(self, lease: NodeLease, call_key: str, *, reason: str, now: float, forgotten: bool = False) -> bool:
+        """Withdraw our own intent that will not be sent, or, if `forgotten`, anybody's that is too old; due again."""
         ...
 
     async def take(self, events: Sequence[CallEvent], *, now: float) -> list[Taken]:

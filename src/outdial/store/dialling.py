@@ -429,6 +429,8 @@ class Voiding:
     call_keys: tuple[str, ...]
     reason: str
     now: float
+    forgotten: bool = False
+    """Whoever owns them: no owner takes so long to GO. One that comes all the same finds nothing."""
 
 
 class Void(Kind[Voiding, int]):
@@ -456,7 +458,8 @@ class Void(Kind[Voiding, int]):
 def _take_back(ledger: Ledger, case: Case | None, request: Voiding) -> bool:
     if case is None or case.attempt.state is not AttemptState.INTENT:
         return False
-    if not _owns(request.lease, case.attempt):
+    too_old = request.forgotten and ledger.now - case.attempt.claimed_at >= micros(INTENT_SECS)
+    if not too_old and not _owns(request.lease, case.attempt):
         return False
     give_back(ledger, case, request.reason, due_at=ledger.now)
     return True
@@ -536,9 +539,9 @@ class Dialling(Desk):
         """See ports.store.Store."""
         return await self._ask(self._go, Going(lease, request, now))
 
-    async def void(self, lease: NodeLease, call_key: str, *, reason: str, now: float) -> bool:
+    async def void(self, lease: NodeLease, call_key: str, *, reason: str, now: float, forgotten: bool = False) -> bool:
         """See ports.store.Store."""
-        return await self._ask(self._void, Voiding(lease, (call_key,), reason, now)) > 0
+        return await self._ask(self._void, Voiding(lease, (call_key,), reason, now, forgotten)) > 0
 
     async def reap(self, lease: NodeLease, *, now: float) -> Reaped:
         """See ports.store.Store."""

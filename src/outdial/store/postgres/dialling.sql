@@ -90,7 +90,7 @@ cross join lateral (
 left join suppression s on s.workspace_id = :workspace_id and s.number = r.number
 left join attempt a on a.workspace_id = :workspace_id and a.number = r.number and a.holds
 where d.batch_id = :batch_id and d.generation = :generation and d.window_class = :window_class
-    and d.due_at <= :now::bigint
+    and d.due_at <= :now::bigint and r.status = 'pending'
 order by d.due_at, d.ord
 limit :limit;
 

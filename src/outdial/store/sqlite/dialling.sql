@@ -95,7 +95,7 @@ select d.due_at, d.ord, d.window_class, d.generation, r.recipient_id, r.number, 
 from due d
 join recipient r on r.batch_id = d.batch_id and r.ord = d.ord
 where d.batch_id = :batch_id and d.generation = :generation and d.window_class = :window_class
-    and d.due_at <= :now
+    and d.due_at <= :now and r.status = 'pending'
 order by d.due_at, d.ord
 limit :limit;
 
