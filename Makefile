@@ -40,7 +40,8 @@ others:
 	@PYTHONS="$(OTHERS)" sh tools/others.sh $(wildcard $(QUICK))
 
 faults: venv peers
-	$(BIN)/python -m pytest tests/faults -m long -s --timeout 3600
+	$(BIN)/python -m pytest tests/faults -m "long and not fuzz" -s --timeout 3600
+	$(BIN)/python -m pytest tests/faults -m fuzz -s --timeout 3600
 
 check: venv
 	$(BIN)/ruff check .

@@ -21,6 +21,7 @@ def fuzz(server: Server) -> Iterator[Fuzz]:
 
 
 @pytest.mark.long
+@pytest.mark.fuzz
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", ALL)
 def test_no_request_of_many_breaks_the_server(fuzz: Fuzz, name: str) -> None:
