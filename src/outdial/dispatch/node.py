@@ -60,6 +60,7 @@ class Node:
         self._tenure.renewed(lease, asked_at=asked_at)
         log.info("node registered", node=lease.node, epoch=lease.epoch)
         await self._reap(lease)
+        self._work.ring()
         return lease
 
     async def _beat(self) -> None:
@@ -94,4 +95,5 @@ class Node:
             log.warning("dead nodes reaped", nodes=reaped.nodes, given_back=reaped.given_back, to_check=reaped.to_check)
         if reaped.to_check:
             self._checks.ring()
-        self._work.ring()
+        if reaped.given_back:
+            self._work.ring()

@@ -25,8 +25,8 @@ class Desk:
         self.limits = limits
         self.node_timeout_secs = node_timeout_secs
         self.writer = GroupCommitter(engine)
-        self.aside = GroupCommitter(engine, name="aside") if engine.shared else self.writer
-        """For heartbeats: a connection of their own where others judge by them."""
+        self.aside = Readers(engine, threads=1)
+        """For heartbeats: a connection of their own, so that nothing else holds them up where others judge by them."""
         self.readers = Readers(engine)
         self.places = Places()
 
@@ -34,9 +34,13 @@ class Desk:
         """Have a request carried out; returns after its commit. Cancelling the caller does not undo it."""
         return cast("A", await self.writer.submit(kind, request))
 
-    async def _ask_aside(self, kind: Kind[Q, A], request: Q) -> A:
-        """As `_ask`, past the queue of the writer."""
-        return cast("A", await self.aside.submit(kind, request))
+    async def _beat(self, function: Callable[[Reads], T]) -> T:
+        """One statement, by itself, on the heartbeat's own connection."""
+        return await self.aside.read(function, alone=True)
+
+    async def _read_alone(self, function: Callable[[Reads], T]) -> T:
+        """As `_read`, with each statement by itself: for what an idle node asks again and again."""
+        return await self.readers.read(function, alone=True)
 
     async def _read(self, function: Callable[[Reads], T]) -> T:
         """What the function returns for one snapshot of what is committed. It runs in another thread."""

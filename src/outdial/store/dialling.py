@@ -546,6 +546,10 @@ class Dialling(Desk):
     async def reap(self, lease: NodeLease, *, now: float) -> Reaped:
         """See ports.store.Store."""
         total = Reaped(0, 0, 0)
+        names = {"name": lease.node, "epoch": lease.epoch, "now": micros(now)}
+        timeout = round(self.node_timeout_secs * MICROS)
+        if not await self._read_alone(lambda tx: tx.value("dead_found", timeout=timeout, **names)):
+            return total
         while True:
             part: Reaped = await self._ask(self._reap, Reaping(lease, now))
             total = Reaped(total.nodes + part.nodes, total.given_back + part.given_back, total.to_check + part.to_check)

@@ -59,6 +59,10 @@ class ReadSession(Protocol):
         """Everything that is read inside is of one instant."""
         ...
 
+    def alone(self) -> AbstractContextManager[Reads]:
+        """Each statement by itself, in no transaction: for questions of one statement that are asked while idle."""
+        ...
+
     def close(self) -> None:
         """Let go; raises nothing."""
         ...

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from outdial.ports.store import NodeLease
 from outdial.store.desk import Desk
-from outdial.store.op import Lane, Single, Tx
+from outdial.store.op import Single, Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +29,6 @@ class Register(Single[Registering, NodeLease]):
         return NodeLease(request.name, epoch)
 
 
-class Heartbeat(Single[NodeLease, bool]):
-    """Prolong a lease, where others judge by its age."""
-
-    name: ClassVar[str] = "heartbeat"
-    lane: ClassVar[Lane] = Lane.HOT
-    order: ClassVar[int] = 1
-
-    def one(self, tx: Tx, request: NodeLease) -> bool:
-        return tx.run("node_heartbeat", name=request.node, epoch=request.epoch) == 1
-
-
 class Retire(Single[NodeLease, None]):
     """End a lease; another epoch's is left alone."""
 
@@ -50,7 +39,7 @@ class Retire(Single[NodeLease, None]):
         tx.run("node_retire", name=request.node, epoch=request.epoch)
 
 
-_REGISTER, _HEARTBEAT, _RETIRE = Register(), Heartbeat(), Retire()
+_REGISTER, _RETIRE = Register(), Retire()
 
 
 class Nodes(Desk):
@@ -62,10 +51,9 @@ class Nodes(Desk):
 
     async def heartbeat(self, lease: NodeLease) -> bool:
         """See ports.store.Store."""
-        if self.engine.shared:
-            return await self._ask_aside(_HEARTBEAT, lease)
-        # nobody judges by its age: the lease is over when the next process begins
-        return await self._read(lambda tx: bool(tx.value("node_holds", name=lease.node, epoch=lease.epoch)))
+        # on SQLite nobody judges by its age: the lease is over when the next process begins
+        query = "node_heartbeat" if self.engine.shared else "node_holds"
+        return await self._beat(lambda tx: bool(tx.value(query, name=lease.node, epoch=lease.epoch)))
 
     async def retire_node(self, lease: NodeLease) -> None:
         """See ports.store.Store."""

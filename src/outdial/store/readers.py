@@ -5,6 +5,7 @@ import queue
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from outdial.domain.errors import Unavailable
@@ -46,13 +47,16 @@ class Readers:
         while (session := self._take()) is not None:
             session.close()
 
-    async def read(self, function: Callable[[Reads], T]) -> T:
-        """What the function returns for one snapshot. It may be called again when a connection breaks."""
+    async def read(self, function: Callable[[Reads], T], *, alone: bool = False) -> T:
+        """What the function returns for one snapshot. It may be called again when a connection breaks.
+
+        `alone`: no transaction around it; each of its statements stands by itself.
+        """
         if self._pool is None:
             raise Unavailable("the store is stopped")
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._read, function)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, partial(self._read, function, alone=alone))
 
-    def _read(self, function: Callable[[Reads], T]) -> T:
+    def _read(self, function: Callable[[Reads], T], *, alone: bool) -> T:
         began, pause = time.monotonic(), 0.05
         until = began + self._patience_secs
         while True:
@@ -60,7 +64,7 @@ class Readers:
             fresh = session is None
             try:
                 session = session or self._engine.reader()
-                with session.snapshot() as tx:
+                with session.alone() if alone else session.snapshot() as tx:
                     answer = function(tx)
             except Exception as error:
                 trouble = self._engine.trouble(error)

@@ -42,7 +42,7 @@ class Reading(Desk):
                 for row in rows
             ]
 
-        return await self._read(read)
+        return await self._read_alone(read)
 
     async def next_event_at(self, *, now: float) -> float | None:
         """See ports.store.Store."""
@@ -50,7 +50,7 @@ class Reading(Desk):
         def read(tx: Reads) -> float | None:
             return maybe_seconds(tx.value("next_event", now=micros(now)))
 
-        return await self._read(read)
+        return await self._read_alone(read)
 
     async def replayed(self, request: RequestKey, *, now: float) -> Answered | None:
         """See ports.store.Store."""

@@ -19,9 +19,11 @@ class Watching(Desk):
         def written(lane: Lane, seconds: float) -> None:
             meters.store_answered(lane.value, seconds)
 
+        def read(seconds: float) -> None:
+            meters.store_answered(READ, seconds)
+
         self.writer.answered = written
-        self.aside.answered = written
-        self.readers.answered = lambda seconds: meters.store_answered(READ, seconds)
+        self.readers.answered = self.aside.answered = read
 
     async def ping(self) -> None:
         """See ports.store.Store."""

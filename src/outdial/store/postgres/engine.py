@@ -275,8 +275,13 @@ class PostgresReader:
         try:
             yield self._tx
         finally:
+            # a rollback would make psycopg forget, and deallocate, all that it has prepared
             with suppress(psycopg.Error):
-                self._tx.execute("rollback")
+                self._tx.execute("commit")
+
+    @contextmanager
+    def alone(self) -> Iterator[PostgresTx]:
+        yield self._tx
 
     def close(self) -> None:
         with suppress(psycopg.Error):

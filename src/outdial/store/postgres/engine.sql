@@ -37,7 +37,8 @@ select token from committer where id = :id for update;
 
 -- name: node_heartbeat
 update node set heartbeat_at = (extract(epoch from clock_timestamp()) * 1000000)::bigint
-where name = :name and epoch = :epoch and alive;
+where name = :name and epoch = :epoch and alive
+returning 1;
 
 -- name: server_settings
 select name, setting from pg_settings

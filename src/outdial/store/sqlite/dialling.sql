@@ -167,3 +167,14 @@ select a.call_key from attempt a
 where a.state in ('intent', 'dialing', 'ringing', 'live') and a.epoch <> 0
     and not exists (select 1 from node n where n.name = a.node and n.epoch = a.epoch and n.alive)
 limit :limit;
+
+-- name: dead_found
+-- Whether there is anything to take back: asked often, and nearly always answered no.
+select 1 where exists (
+    select 1 from node
+    where alive and not (name = :name and epoch = :epoch)
+) or exists (
+    select 1 from attempt a
+    where a.state in ('intent', 'dialing', 'ringing', 'live') and a.epoch <> 0
+        and not exists (select 1 from node n where n.name = a.node and n.epoch = a.epoch and n.alive)
+);

@@ -158,6 +158,10 @@ class SqliteReader:
             with suppress(sqlite3.Error):
                 self._connection.execute("rollback")
 
+    @contextmanager
+    def alone(self) -> Iterator[SqliteTx]:
+        yield self._tx
+
     def close(self) -> None:
         with suppress(sqlite3.Error):
             self._connection.close()
