@@ -1,7 +1,7 @@
 """From a URL to its engine, and how new its database may be."""
 
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from outdial.domain.errors import BadSetting
 from outdial.store import postgres, sqlite
@@ -13,7 +13,7 @@ from outdial.store.sqlite.engine import SqliteEngine
 
 def engine_of(url: str) -> Engine:
     """The engine behind a URL, not opened; raises BadSetting."""
-    scheme = urlsplit(url).scheme
+    scheme = url.partition("://")[0]
     if scheme == "sqlite":
         path = unquote(url.removeprefix("sqlite:///"))
         if not url.startswith("sqlite:///") or not path or "?" in path:

@@ -4,7 +4,6 @@ import asyncio
 import shutil
 import tempfile
 from pathlib import Path
-from urllib.parse import unquote
 
 from outdial.domain.errors import BadSetting
 from outdial.ports.store import ClaimLimits
@@ -12,16 +11,14 @@ from outdial.store.agents import Agents
 from outdial.store.conversations import Conversations
 from outdial.store.deciding import Deciding
 from outdial.store.dialling import Dialling
-from outdial.store.engine import Engine
 from outdial.store.hours import WorkspaceHours
 from outdial.store.nodes import Nodes
 from outdial.store.numbers import Numbers
-from outdial.store.postgres.engine import PostgresEngine
+from outdial.store.opening import engine_of
 from outdial.store.reading import Reading
 from outdial.store.secrets import Vault
 from outdial.store.settling import Settling
 from outdial.store.sorting import Sorters
-from outdial.store.sqlite.engine import SqliteEngine
 from outdial.store.submitting import Submitting
 from outdial.store.suppression import Suppression
 from outdial.store.watching import Watching
@@ -108,19 +105,7 @@ def open_store(
     if url == "sqlite://":
         temporary = Path(tempfile.mkdtemp(prefix="outdial-"))
         url = f"sqlite:///{temporary}/outdial.db"
-    store = SqlStore(_engine(url), vault=Vault(secret), limits=limits, node_timeout_secs=node_timeout_secs)
+    store = SqlStore(engine_of(url), vault=Vault(secret), limits=limits, node_timeout_secs=node_timeout_secs)
     store.serving = serving
     store.temporary = temporary
     return store
-
-
-def _engine(url: str) -> Engine:
-    scheme = url.partition("://")[0]
-    if scheme == "sqlite":
-        path = unquote(url.removeprefix("sqlite:///"))
-        if not url.startswith("sqlite:///") or not path or "?" in path:
-            raise BadSetting(f"OUTDIAL_DATABASE is {url!r}; for SQLite it reads sqlite:///path/to/file.db")
-        return SqliteEngine(Path(path).absolute())
-    if scheme in {"postgresql", "postgres"}:
-        return PostgresEngine(url)
-    raise BadSetting("OUTDIAL_DATABASE must begin with sqlite:/// or postgresql://")
