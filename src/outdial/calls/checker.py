@@ -21,6 +21,8 @@ from outdial.runtime.service import Background
 
 MOST = 32
 """Look-ups under way at one time. No more are taken in one turn: what is taken is reserved, even if we die over it."""
+MOST_FAILING = 10_000
+"""Calls whose failed look-ups are remembered."""
 LOOK_UP_SECS = 8.0
 IDLE_SECS = 60.0
 """The longest sleep, in case a wake-up was lost or the wall clock was set."""
@@ -64,7 +66,7 @@ class Checker:
         self._alarm = checks
         self._settings = settings
         self._failures: dict[str, int] = {}
-        """Look-ups of a call that failed in a row."""
+        """Look-ups of a call that failed in a row; begun anew when there are too many: a short wait for each."""
         self._orphans: set[str] = set()
         self._work_task = Background("checker", self._work, clock=clock)
 
@@ -150,6 +152,8 @@ class Checker:
             async with asyncio.timeout(LOOK_UP_SECS):
                 sighting = await network.lines.look_up(check.call_key, order=order)
         except (LookUpFailed, TimeoutError) as failed:
+            if len(self._failures) >= MOST_FAILING:
+                self._failures.clear()  # some are of calls that ended by a callback meanwhile
             n = self._failures[check.call_key] = self._failures.get(check.call_key, -1) + 1
             log.warning("look-up failed", call=check.call_key, error=str(failed) or "time-out", failures=n + 1)
             await self._again(check, min(backoff(n), IDLE_SECS))
