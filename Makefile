@@ -7,6 +7,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 OTHERS ?= 3.12 3.13
+# Processes that tests are spread over, a file each: most of them wait, for timers, phones and databases
+JOBS ?= 3
 QUICK := tests/domain tests/contracts
 
 .PHONY: help venv demo peers test others faults check docs bench clean
@@ -32,12 +34,12 @@ peers:
 	@sh tools/peers.sh
 
 test: venv peers
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests -n $(JOBS) --dist loadfile
 	@$(MAKE) --no-print-directory others
 
 # Other Pythons run the quick suite too, where one is at hand; one that is missing is said aloud.
 others:
-	@PYTHONS="$(OTHERS)" sh tools/others.sh $(wildcard $(QUICK))
+	@PYTHONS="$(OTHERS)" JOBS="$(JOBS)" sh tools/others.sh $(wildcard $(QUICK))
 
 faults: venv peers
 	$(BIN)/python -m pytest tests/faults -m "long and not fuzz" -s --timeout 3600

@@ -9,6 +9,8 @@ import pytest
 from outdial.store.store import SqlStore, open_store
 from tests.support.postgres import VARIABLE, Databases, PostgresServer
 
+pytest_plugins = ["tests.support.fault_table"]
+
 SECRET = "a secret of thirty-two characters"
 
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Run the quick suite on other Pythons: PYTHONS="3.12 3.13" sh tools/others.sh tests/domain tests/contracts
+# Run the quick suite on other Pythons: PYTHONS="3.12 3.13" JOBS=3 sh tools/others.sh tests/domain tests/contracts
 #
 # An interpreter is looked for on PATH and under ~/.pyenv; one that is missing is said aloud, at the very end.
 set -eu
@@ -26,7 +26,7 @@ for version in $PYTHONS; do
     fi
     echo "== Python $version: $*"
     "$python" tools/venv.py ".venv-$version"
-    ".venv-$version/bin/python" -m pytest -q -p no:cacheprovider "$@"
+    ".venv-$version/bin/python" -m pytest -q -p no:cacheprovider -n "${JOBS:-1}" --dist loadfile "$@"
 done
 for version in $missing; do
     echo "SKIPPED: there is no Python $version on this machine, so $* did not run on it"

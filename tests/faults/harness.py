@@ -28,6 +28,7 @@ import httpx
 from tests.faults.judge import FINAL, RETRIED, Decision, Fault, Line, Phase, Trial, Verdict, judge, read_log
 from tests.faults.unreliable import UnreliableWay
 from tests.support.carrier import Carrier
+from tests.support.fault_table import RESULTS
 from tests.support.postgres import Databases, PostgresServer
 
 UP_WITHIN_SECS = 30.0
@@ -167,10 +168,6 @@ class Result:
             f"restarts={self.restarts:<2} events={self.event_faults:<4} dialled={self.verdict.dialled:<4} "
             f"{self.verdict} {self.secs:.1f}s {self.notes}"
         )
-
-
-RESULTS: list[Result] = []
-"""Of this run of pytest."""
 
 
 class NotOver(AssertionError):

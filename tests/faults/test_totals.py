@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults.harness import RESULTS
+from tests.support.fault_table import RESULTS
 
 SCENARIOS = 100
 """Fewer have run: somebody chose a part."""

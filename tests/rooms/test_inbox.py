@@ -73,7 +73,11 @@ async def test_a_report_of_a_kind_that_we_don_t_know_is_no_fault(network: httpx.
     assert taken.events == []
 
 
-@pytest.mark.parametrize("token", ["x", "ü", KEYS.token(UNKNOWN), KEYS.token(KNOWN)[:-1]])
+@pytest.mark.parametrize(
+    "token",
+    ["x", "ü", KEYS.token(UNKNOWN), KEYS.token(KNOWN)[:-1]],
+    ids=["short", "not ascii", "another call's", "cut off"],  # keys are new in each process
+)
 async def test_a_wrong_token_is_refused(network: httpx.AsyncClient, taken: Taken, token: str) -> None:
     body = report()
     assert (await network.post(address(token=token), content=body, headers=signed(body))).status_code == 403
