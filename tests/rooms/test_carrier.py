@@ -287,7 +287,7 @@ def test_a_port_in_use_is_said_with_exit_code_1(tmp_path: Path) -> None:
 def test_a_wrong_setting_is_said_with_exit_code_2() -> None:
     done = run("--ring-secs", "-1")
     assert (done.returncode, done.stderr) == (
-        2, "outdial carrier: OUTDIAL_CARRIER_RING_SECS=-1.0: seconds from 0 on\n",
+        2, "outdial carrier: OUTDIAL_CARRIER_RING_SECS='-1': seconds from 0 on\n",
     )  # fmt: skip
 
 

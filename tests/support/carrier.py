@@ -25,16 +25,20 @@ class Carrier:
     ring_secs: float = 0.0
     talk_secs: float = 0.0
     port: int = 0
+    options: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
     url: str = ""
+    sip: str = ""
+    """Where it speaks SIP, if it was told to."""
 
     def start(self) -> "Carrier":
         command = [sys.executable, "-m", "outdial.lab.carrier", "--log", str(self.log), "--port", str(self.port)]
-        command += ["--ring-secs", str(self.ring_secs), "--talk-secs", str(self.talk_secs)]
+        command += ["--ring-secs", str(self.ring_secs), "--talk-secs", str(self.talk_secs), *self.options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert self.process.stdout is not None
         assert select.select([self.process.stdout], [], [], PATIENCE_SECS)[0], "the carrier says nothing"
-        self.url = json.loads(self.process.stdout.readline())["listening"]
+        told = json.loads(self.process.stdout.readline())
+        self.url, self.sip = told["listening"], told.get("sip", "")
         self.port = int(self.url.rpartition(":")[2])
         return self
 

@@ -20,8 +20,11 @@ from urllib.parse import unquote, urlsplit
 from outdial.domain.errors import BadSetting
 
 PREFIX = "OUTDIAL_"
-ELSEWHERE = frozenset({"OUTDIAL_URL", "OUTDIAL_FAILPOINTS", "OUTDIAL_TEST_POSTGRES"})
-"""Variables that are read by others: commands, fail points, benches."""
+_CARRIERS = ("SIP_PORT", "SIP_USER", "SIP_PASSWORD", "LISTEN_SECS", "AUDIO", "LOSS", "JITTER", "SEED")
+ELSEWHERE = frozenset(
+    {"OUTDIAL_URL", "OUTDIAL_FAILPOINTS", "OUTDIAL_TEST_POSTGRES", *(f"OUTDIAL_CARRIER_{name}" for name in _CARRIERS)}
+)
+"""Variables that are read by others: commands, fail points, benches, the network in a box."""
 T = TypeVar("T")
 
 

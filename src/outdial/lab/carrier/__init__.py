@@ -1,7 +1,8 @@
 """The network in a box: a phone network in a process of its own, where the dialled number picks the ending.
 
-It is foreign on purpose: it shares no code, store, clock or ids with the rest of Outdial, and is reached only by HTTP.
-Bodies are JSON, times are Unix seconds by its own clock.
+It is foreign on purpose: it shares no code, store, clock or ids with the rest of Outdial, and is reached only by HTTP
+and as a SIP trunk (the package `sip`): two fronts of one network, with one log. Over HTTP bodies are JSON, times are
+Unix seconds by its own clock.
 
     POST /calls                       place one call; never deduplicated
         {"call_key", "number", "caller", "callback_url", "callback_secret",

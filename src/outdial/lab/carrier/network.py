@@ -1,12 +1,12 @@
-"""Calls in the network: how they ring, are answered and end, and who is told."""
+"""Calls in the network: how they ring, are answered and end. Whoever placed one, at whichever front, is told."""
 
 import asyncio
+import math
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-
-import msgspec
+from dataclasses import dataclass
+from typing import Protocol
 
 from outdial.lab.carrier.course import Call, Course, Report, pack, unpack
 from outdial.lab.carrier.endings import (
@@ -22,31 +22,32 @@ from outdial.lab.carrier.endings import (
     quirk,
 )
 from outdial.lab.carrier.journal import Journal
-from outdial.lab.carrier.report import Reporter
 
 LONGEST_GREETING = 2_000
 """Characters that are kept of what the agent says first."""
 
 
-class Placing(msgspec.Struct):
-    """The body of `place`."""
+class Caller(Protocol):
+    """Who placed a call."""
 
-    call_key: str
-    number: str
-    callback_url: str
-    callback_secret: str
-    caller: str = ""
-    ring_secs: float = 60.0
-    talk_secs: float = 600.0
-    greeting: str = ""
+    def tell(self, report: Report) -> None:
+        """Something happened in it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
-    """The network took the call."""
+class Order:
+    """A call that somebody wants, however it was said."""
 
-    call_id: str
-    quirk: Quirk
+    call_key: str
+    number: str
+    """E.164."""
+    greeting: str = ""
+    """What the caller's agent says first, where that is known."""
+    ring_secs: float = math.inf
+    """The caller's ring limit."""
+    talk_secs: float | None = math.inf
+    """The caller's longest call; None: its front says when the talk is over, by `end`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,34 +59,28 @@ class HungUp:
 
 
 @dataclass(slots=True, eq=False)
-class _Live:
-    """A call that is not over: with whom to tell, and what happens next."""
+class Live:
+    """A call that is not over: whom to tell, and what happens next."""
 
     call: Call
+    order: Order
+    caller: Caller
     ending: Ending
     quirk: Quirk
-    url: str
-    secret: str
-    ring_limit: float
-    talk_limit: float
     timer: asyncio.Handle | None = None
-    held: list[Report] = field(default_factory=list)
-    """Reports that wait for the end (quirk 0902)."""
 
 
 class Network:
     """All calls of this process."""
 
-    def __init__(self, journal: Journal, reporter: Reporter, *, ring_secs: float, talk_secs: float) -> None:
+    def __init__(self, journal: Journal, *, ring_secs: float, talk_secs: float) -> None:
         self._journal = journal
-        self._reporter = reporter
         self._ring_secs = ring_secs
         self._talk_secs = talk_secs
         self._run = secrets.token_hex(4)
-        self._live: dict[str, list[_Live]] = {}
+        self._live: dict[str, list[Live]] = {}
         self._over: dict[str, bytes] = {}
         self._throttled: dict[str, int] = {}
-        self._encode = msgspec.json.Encoder().encode
         self.placed = 0
 
     @property
@@ -93,7 +88,7 @@ class Network:
         """Call keys that ring or talk now."""
         return len(self._live)
 
-    def place(self, order: Placing) -> Placed | None:
+    def place(self, order: Order, caller: Caller) -> Live | None:
         """Dial; None: throttled, and nothing was dialled. What follows never happens before this returns."""
         what_else = quirk(order.number)
         if what_else is Quirk.THROTTLED and self._throttle(order.number):
@@ -112,19 +107,11 @@ class Network:
             machine=behaviour.machine,
             placed_at=time.time(),
         )
-        live = _Live(
-            call,
-            behaviour,
-            what_else,
-            url=order.callback_url,
-            secret=order.callback_secret,
-            ring_limit=order.ring_secs,
-            talk_limit=order.talk_secs,
-        )
+        live = Live(call, order, caller, behaviour, what_else)
         self._live.setdefault(order.call_key, []).append(live)
         self._note("dialled", call)
         self._after(0, self._reach_phone, live)
-        return Placed(call.call_id, what_else)
+        return live
 
     def hang_up(self, call_key: str, *, even_if_answered: bool) -> HungUp | None:
         """End what that key has under way; None: the key is unknown."""
@@ -133,9 +120,9 @@ class Network:
         ended = 0
         for live in list(self._live.get(call_key, ())):
             if live.call.answered_at is None:
-                self._end(live, GIVEN_UP)
+                self.end(live, GIVEN_UP)
             elif even_if_answered:
-                self._end(live, HUNG_UP_BY_CALLER)
+                self.end(live, HUNG_UP_BY_CALLER)
             else:
                 continue
             ended += 1
@@ -153,37 +140,44 @@ class Network:
             self._throttled[number] = times + 1
         return times < THROTTLES
 
-    def _reach_phone(self, live: _Live) -> None:
-        if not live.ending.rings:
-            self._end(live, live.ending.cause)
+    def end(self, live: Live, cause: Cause) -> None:
+        """The call is over; one that is already stays as it is."""
+        if live.call.ended_at is not None:
             return
-        self._tell(live, live.call.ringing(time.time()))
-        if live.ring_limit < self._ring_secs:
-            self._after(live.ring_limit, self._end, live, RING_LIMIT)
-        elif live.ending.answers:
-            self._after(self._ring_secs, self._answer, live)
-        else:
-            self._after(self._ring_secs, self._end, live, live.ending.cause)
-
-    def _answer(self, live: _Live) -> None:
-        report = live.call.answered(time.time())
-        self._note("answered", live.call)
-        self._tell(live, report)
-        if live.talk_limit < self._talk_secs:
-            self._after(live.talk_limit, self._end, live, TIME_LIMIT)
-        else:
-            self._after(self._talk_secs, self._end, live, live.ending.cause)
-
-    def _end(self, live: _Live, cause: Cause) -> None:
         if live.timer is not None:
             live.timer.cancel()
             live.timer = None
         report = live.call.ended(time.time(), cause)
         self._forget(live)
         self._note("ended", live.call)
-        self._tell(live, report)
+        live.caller.tell(report)
 
-    def _forget(self, live: _Live) -> None:
+    def _reach_phone(self, live: Live) -> None:
+        if not live.ending.rings:
+            self.end(live, live.ending.cause)
+            return
+        live.caller.tell(live.call.ringing(time.time()))
+        if live.call.ended_at is not None:  # whoever was told could not go on
+            return
+        if live.order.ring_secs < self._ring_secs:
+            self._after(live.order.ring_secs, self.end, live, RING_LIMIT)
+        elif live.ending.answers:
+            self._after(self._ring_secs, self._answer, live)
+        else:
+            self._after(self._ring_secs, self.end, live, live.ending.cause)
+
+    def _answer(self, live: Live) -> None:
+        report = live.call.answered(time.time())
+        self._note("answered", live.call)
+        live.timer = None
+        longest = live.order.talk_secs
+        if longest is not None and longest < self._talk_secs:
+            self._after(longest, self.end, live, TIME_LIMIT)
+        elif longest is not None:
+            self._after(self._talk_secs, self.end, live, live.ending.cause)
+        live.caller.tell(report)
+
+    def _forget(self, live: Live) -> None:
         """The call is over: only its packed course stays."""
         key = live.call.call_key
         others = self._live[key]
@@ -192,28 +186,9 @@ class Network:
             del self._live[key]
         self._over[key] = self._over.get(key, b"") + pack(live.call)
 
-    def _tell(self, live: _Live, report: Report) -> None:
-        match live.quirk:
-            case Quirk.SILENT if live.call.answered_at is not None and report.event != "answered":
-                return
-            case Quirk.REVERSED:
-                live.held.append(report)
-                if report.event == "ended":
-                    twice = [again for held in reversed(live.held) for again in (held, held)]
-                    self._send_in_turn(live, twice)
-            case _:
-                self._reporter.post(live.url, live.secret, self._encode(report))
-
-    def _send_in_turn(self, live: _Live, reports: list[Report]) -> None:
-        """Each after the one before was delivered or given up, so that they arrive in this order."""
-        if reports:
-            first, *rest = reports
-            then: Callable[[], None] = lambda: self._send_in_turn(live, rest)  # noqa: E731 - it binds `rest`
-            self._reporter.post(live.url, live.secret, self._encode(first), done=then)
-
     def _note(self, event: str, call: Call) -> None:
         self._journal.write(event, number=call.number, call_key=call.call_key, nth=call.nth)
 
-    def _after(self, secs: float, step: Callable[..., None], live: _Live, *args: Cause) -> None:
+    def _after(self, secs: float, step: Callable[..., None], live: Live, *args: Cause) -> None:
         loop = asyncio.get_running_loop()
         live.timer = loop.call_later(secs, step, live, *args) if secs > 0 else loop.call_soon(step, live, *args)
