@@ -33,6 +33,7 @@ def an_agent(public_id: str = "agent_one", *, limit: int | None = None) -> Agent
         created_at=0,
         updated_at=0,
         concurrency_limit=limit,
+        daily_limit=None if limit is None else 1_000 * limit,
     )
 
 

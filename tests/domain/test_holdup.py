@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from outdial.domain.daily import Quota
 from outdial.domain.holdup import Front, Holdup, Limit, Queue, at, why, why_held_back
 from outdial.domain.window import ALWAYS, NOWHERE, CallingHours, parse
 
@@ -76,6 +77,45 @@ NOTHING = Holdup(
 )
 def test_words(changes: dict[str, object], words: str) -> None:
     assert why(replace(NOTHING, **changes), NOW) == words  # type: ignore[arg-type]  # a table of fields
+
+
+EVENING = parse({"timezone": "UTC", "rules": [{"weekdays": None, "start": "20:00", "end": "21:00"}]})
+FROM_EIGHT = parse({"timezone": "UTC", "rules": [{"weekdays": None, "start": "08:00", "end": "21:00"}]})
+TODAY_ONLY = parse({"timezone": "UTC", "rules": [{"weekdays": ["fri"], "start": "07:00", "end": "24:00"}]})
+REACHED = "daily limit reached: 7 of at most 7 calls a day of this agent are placed"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"today": Quota(7, 6)}, ""),
+        ({"today": Quota(7, 7)}, f"{REACHED}; it goes on at 2027-01-16 00:00 UTC"),
+        (
+            {"today": Quota(7, 9), "zone": "Asia/Tokyo"},
+            f"{REACHED.replace('7 of', '9 of')}; it goes on at 2027-01-16 09:00 Asia/Tokyo",
+        ),
+        (
+            {"today": Quota(0, 0)},
+            "daily limit: this agent may call nobody (its daily_limit is 0); it goes on when that is raised",
+        ),
+        # both hold: the later one is told
+        ({"today": Quota(7, 7), "hours": EVENING}, f"{REACHED}; it goes on at 2027-01-16 20:00 UTC"),
+        ({"today": Quota(7, 7), "hours": FROM_EIGHT}, f"{REACHED}; it goes on at 2027-01-16 08:00 UTC"),
+        (
+            {"today": Quota(7, 7), "hours": IN_PARIS},
+            "outside calling hours: they open next at 2027-01-18 10:00 Europe/Paris",
+        ),
+        ({"today": Quota(7, 7), "hours": TODAY_ONLY}, f"{REACHED}; it goes on at 2027-01-22 07:00 UTC"),
+        (
+            {"today": Quota(7, 7), "hours": CallingHours(()), "queues": (Queue("Europe/Berlin", NOW),)},
+            f"outside calling hours: {NEVER}",
+        ),
+        ({"today": Quota(7, 7), "limits": (Limit("agent", 1, 1),)}, f"{REACHED}; it goes on at 2027-01-16 00:00 UTC"),
+        ({"today": Quota(7, 7), "paused": True}, "paused: nobody new is called until it is resumed"),
+    ],
+)
+def test_words_for_a_day_that_is_used_up(changes: dict[str, object], words: str) -> None:
+    assert why(replace(NOTHING, **changes), NOW) == words  # type: ignore[arg-type]  # as above
 
 
 def test_the_most_lasting_reason_is_told() -> None:

@@ -122,6 +122,14 @@ async def test_damage_is_found_and_the_batch_is_named(lively: World, statement: 
 
 
 @pytest.mark.parametrize("n", [1, -1])
+async def test_a_day_that_counts_calls_wrong_is_told(lively: World, n: int) -> None:
+    change(lively.url, f"update agent_day set calls = calls + {n}")
+    finding = found(lively.url)["days"]
+    assert finding.state is State.FAILED
+    assert f"a:{lively.agent.id}: it counts {13 + n} calls on day" in finding.details[0]
+
+
+@pytest.mark.parametrize("n", [1, -1])
 async def test_a_slot_too_many_or_too_few_is_found_by_its_limit(lively: World, n: int) -> None:
     key = f"n:{lively.number.id}"
     change(lively.url, f"update bucket set live = live + {n} where key = '{key}'")

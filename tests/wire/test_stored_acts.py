@@ -1,6 +1,7 @@
 """What is stored acts: a change is in force from the next call on, and a conversation shows what happened."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -99,6 +100,125 @@ def test_a_patched_limit_of_a_number_holds(here: Desk) -> None:
     block = [f"+49308815{n}408" for n in range(200, 206)]
     here.until_over(here.submit(block, target_concurrency_limit=6)["id"])
     assert most_at_once(here, block) > 1
+
+
+def patch_daily_limit(desk: Desk, limit: int) -> None:
+    changed = patch_agent(desk, platform_settings={"call_limits": {"daily_limit": limit}})
+    assert changed["platform_settings"]["call_limits"]["daily_limit"] == limit
+
+
+def dialled(desk: Desk, numbers: list[str]) -> list[float]:
+    """When these were dialled, by the network's log."""
+    lines = map(json.loads, desk.server.carrier_log.read_text().splitlines())
+    return [e["t"] for e in lines if e["event"] == "dialled" and e["number"] in numbers]
+
+
+def stay_within_a_day(secs: float = 20.0) -> None:
+    """Days are those of UTC's clock: nothing is begun so shortly before one ends."""
+    left = 86_400 - time.time() % 86_400
+    if left < secs:
+        time.sleep(left)
+
+
+def test_a_patched_daily_limit_holds_and_a_raised_one_lets_a_running_batch_go_on(here: Desk) -> None:
+    stay_within_a_day()
+    patch_daily_limit(here, 3)
+    block = [f"+4930881151{n:02d}" for n in range(8)]
+    made = here.submit(block)
+    seen = until(lambda: here.get(made["id"]), lambda batch: batch["total_calls_finished"] == 3)
+    assert (seen["status"], seen["total_calls_dispatched"]) == ("in_progress", 3)
+    reached = "daily limit reached: 3 of at most 3 calls a day of this agent are placed; it goes on at "
+    assert seen["status_reason"].startswith(reached)
+    assert seen["status_reason"].endswith(" 00:00 UTC")
+    patch_daily_limit(here, 5)
+    seen = until(lambda: here.get(made["id"]), lambda batch: batch["total_calls_finished"] == 5)
+    assert [one["status"] for one in seen["recipients"]].count("pending") == 3
+    other = here.submit(["+493088115200"])
+    assert "5 of at most 5" in other["status_reason"], "the agent's other batches wait too"
+    single = {"agent_id": here.agent_id, "agent_phone_number_id": here.number_id, "to_number": "+493088115300"}
+    queued = answered(here.http.post("/v1/convai/sip-trunk/outbound-call", json=single))
+    assert (queued["success"], queued["conversation_id"]) == (True, None)
+    assert queued["message"].startswith("queued: daily limit reached: 5 of at most 5")
+    everybody = [*block, "+493088115200", "+493088115300"]
+    assert len(dialled(here, everybody)) == 5
+    patch_daily_limit(here, -1)
+    for batch_id in (made["id"], other["id"], queued["batch_id"]):
+        assert {one["outcome"] for one in here.until_over(batch_id)["recipients"]} == {"completed"}
+    assert len(dialled(here, everybody)) == len(everybody)
+
+
+def test_a_daily_limit_of_0_calls_nobody_from_the_next_call_on(here: Desk) -> None:
+    patch_number(here, max_calls_per_second=10)
+    block = [f"+4930881161{n:02d}" for n in range(60)]
+    made = here.submit(block)
+    until(lambda: len(dialled(here, block)), lambda n: n >= 3)
+    patch_daily_limit(here, 0)
+    patched_at = time.time()
+    seen = until(lambda: here.get(made["id"]), lambda batch: "may call nobody" in batch["status_reason"])
+    until(lambda: here.get(made["id"]), lambda batch: batch["total_calls_finished"] == batch["total_calls_dispatched"])
+    # one that had its GO may be sent up to two seconds after it
+    assert [at for at in dialled(here, block) if at > patched_at + 2.0] == []
+    assert seen["total_calls_dispatched"] < 60
+    assert answered(here.http.post(here.path(made["id"], "/cancel")))["status"] == "cancelled"
+
+
+def most_in_a_second(times: list[float]) -> int:
+    return max(sum(at <= other < at + 1.0 for other in times) for at in times)
+
+
+def test_a_patched_rate_of_a_number_holds(here: Desk) -> None:
+    block = [f"+4930881171{n:02d}" for n in range(12)]
+    here.until_over(here.submit(block, target_concurrency_limit=12)["id"])
+    assert most_in_a_second(dialled(here, block)) > 6, "without a rate they are dialled at once"
+    patch_number(here, max_calls_per_second=4)
+    block = [f"+4930881172{n:02d}" for n in range(10)]
+    here.until_over(here.submit(block, target_concurrency_limit=12)["id"])
+    # the gate is where they are sent: on the way to the network one may come over the second's edge
+    assert most_in_a_second(dialled(here, block)) <= 5
+
+
+def test_a_raised_limit_of_a_number_wakes_who_waits_for_it(here: Desk) -> None:
+    patch_number(here, max_calls_per_second=0.001)
+    made = here.submit(["+493088117300", "+493088117301"])
+    until(lambda: here.get(made["id"]), lambda batch: batch["status_reason"].startswith("paced"))
+    patch_number(here, max_calls_per_second=None)
+    here.until_over(made["id"])
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A server in whose network phones ring for two seconds and people talk for a minute, unless we end it."""
+    folder = tmp_path_factory.mktemp("patient")
+    secs = {"OUTDIAL_CARRIER_RING_SECS": "2", "OUTDIAL_CARRIER_TALK_SECS": "60"}
+    running = Server(folder, f"sqlite:///{folder}/o.db", settings=secs).start()
+    opened = open_desk(running)
+    try:
+        yield opened
+    finally:
+        opened.http.close()
+        running.stop()
+
+
+def why_ended(desk: Desk, batch: dict[str, Any]) -> str:
+    path = f"/v1/convai/conversations/{batch['recipients'][0]['conversation_id']}"
+    reason: str = answered(desk.http.get(path))["metadata"]["termination_reason"]
+    return reason
+
+
+def test_a_phone_rings_no_longer_than_its_batch_says(patient: Desk) -> None:
+    long = patient.submit(["+493088190408"])
+    short = patient.submit(["+493088290408"], telephony_call_config={"ringing_timeout_secs": 1})
+    assert why_ended(patient, patient.until_over(short["id"])) == "ring_limit"
+    assert why_ended(patient, patient.until_over(long["id"])) == "no_answer", "that one rang to its end"
+
+
+def test_a_patched_longest_conversation_ends_the_next_call(patient: Desk) -> None:
+    before = patient.submit(["+493088195000"])
+    until(lambda: patient.server.rang("+493088195000"), lambda n: n == 1)
+    patch_agent(patient, conversation_config={"conversation": {"max_duration_seconds": 1}})
+    after = patient.until_over(patient.submit(["+493088196000"])["id"])
+    assert (after["recipients"][0]["outcome"], why_ended(patient, after)) == ("completed", "time_limit")
+    assert patient.get(before["id"])["recipients"][0]["status"] == "in_progress", "the call before still goes on"
 
 
 def test_placeholders_stand_in_for_variables_that_a_recipient_lacks(here: Desk) -> None:

@@ -12,6 +12,7 @@ from outdial.api.body import as_model, body_of, given
 from outdial.api.context import context_of
 from outdial.api.number_schema import SETTINGS, SHAPES, NumberOfAnyProvider, UpdatePhoneNumber
 from outdial.domain.errors import named
+from outdial.ports.signal import Topic
 from outdial.workspace import numbers
 
 ASIDE = ("livekit_stack", "store_sip_messages", "environment", "branch_id")
@@ -97,6 +98,7 @@ async def update_number(request: Request, caller: Caller, phone_number_id: str) 
         row = await numbers.change(
             desk.store, desk.clock, caller.workspace_id, phone_number_id, wanted, providers=here.providers
         )
+    await desk.ring(Topic.WORK)  # what was mended or raised lets somebody go on
     return json_answer(render.number(row))
 
 

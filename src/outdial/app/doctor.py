@@ -230,6 +230,7 @@ _RECOUNTED = {
     "counters": "counters and tallies are what the rows say",
     "ends": "batches are over exactly when everybody in them is; no decision's row work is lost",
     "slots": "every limit has in use what attempts hold",
+    "days": "every agent's calls a day are the attempts that were placed",
     "hopper": "exactly those who wait are in the hopper",
     "attempts": "recipients stand where the log of their attempts leads",
 }
@@ -237,6 +238,8 @@ _DAMAGED = {
     "counters": "Progress and retry counts of these batches are wrong.",
     "ends": "These batches never end, or ended too early.",
     "slots": "A limit that counts too many calls lets too few begin; one that counts too few, too many.",
+    "days": "A limit of calls a day let too many or too few begin. (A day on which an older version ran beside this "
+    "one counts too few; a week later it is forgotten.)",
     "hopper": "People who wait outside of the hopper are never called.",
     "attempts": "What is told of these people is not what happened.",
 }

@@ -146,6 +146,7 @@ def _not_placed(answered: Answered, why: str) -> Placed:
 
 
 async def _queued(desk: Desk, answered: Answered) -> Placed:
-    batch = await desk.store.batch(answered.batch.workspace_id, answered.batch.public_id)
+    now = desk.clock.now()
+    batch = await desk.store.batch(answered.batch.workspace_id, answered.batch.public_id, now=now)
     why = batch.status_reason or "waiting for a free line"
     return Placed(answered, success=True, message=f"queued: {why}", conversation_id=None, provider_call_id=None)

@@ -198,6 +198,7 @@ class Calls:
             talk_secs=order.talk_secs,
             horizon_secs=traits.horizon_secs,
             hours_version=None if hand.batch.calling_hours is not None else hand.batch.hours_version,
+            send_by=now + SEND_SECS,
         )
 
     async def _send(self, hand: Hand, order: CallOrder) -> None:

@@ -1,6 +1,6 @@
 """How far the dispatcher is behind: since when those whom it claims could have been claimed.
 
-Waiting for a slot, a rate, a window or a resume is no lag. So besides when somebody was due it counts since when
+Waiting for a slot, a rate, a window, a day or a resume is no lag. So besides when somebody was due it counts since when
 nothing stood in the way of the batch, as far as turns show it: nothing is asked of the store for it.
 """
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from outdial.ports.store import ClaimAnswer, ClaimWish, Hold, ReadyBatch
 
-_HELD = frozenset({Hold.CAP, Hold.RATE, Hold.TRUNK})
+_HELD = frozenset({Hold.CAP, Hold.RATE, Hold.TRUNK, Hold.DAILY_LIMIT})
 
 
 @dataclass(slots=True)

@@ -1,10 +1,11 @@
 """Why nobody is being dialled for a batch just now, and when it goes on: in words, with time and zone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from outdial.domain.daily import Quota, next_day
 from outdial.domain.window import ALWAYS, NOWHERE, CallingHours, Openings, open_at, zones_of
 
 PAUSED = "paused: nobody new is called until it is resumed"
@@ -66,11 +67,13 @@ class Holdup:
     """Calls per second of the number."""
     rate_wait: float
     """Seconds until the rate allows the next call."""
+    today: Quota | None = None
+    """Of the agent, where its calls a day are limited."""
 
 
 def why(holdup: Holdup, now: float) -> str:
     """What keeps everybody waiting, the most lasting first; empty if nothing does, as far as this much tells."""
-    reasons = (_held, _not_begun, _closed, _probed, _limited)
+    reasons = (_held, _not_begun, _used_up, _closed, _probed, _limited)
     return next((reason for find in reasons if (reason := find(holdup, now))), "")
 
 
@@ -127,7 +130,35 @@ def open_queues(holdup: Holdup, now: float) -> list[Queue]:
     return [queue for queue in holdup.queues if open_at(holdup.hours, zones_of(queue.key), instant)]
 
 
-_OPENINGS = Openings()
+_OPENINGS, _OF_THE_NEXT_DAY = Openings(), Openings()
+
+
+def _used_up(holdup: Holdup, now: float) -> str:
+    """What to say when the agent's calls of this day are placed, unless calling hours begin later than the next day."""
+    today = holdup.today
+    if today is None or today.left > 0:
+        return ""
+    if today.limit == 0:
+        return "daily limit: this agent may call nobody (its daily_limit is 0); it goes on when that is raised"
+    tomorrow = next_day(now)
+    if not open_queues(holdup, now):
+        opening = _first_opening(holdup, now, _OPENINGS)
+        if opening is None or opening[0] >= tomorrow:
+            return ""
+    reached = f"daily limit reached: {today.placed} of at most {today.limit} calls a day of this agent are placed"
+    following = (tomorrow, "") if open_queues(holdup, tomorrow) else _first_opening(holdup, tomorrow, _OF_THE_NEXT_DAY)
+    if following is None:
+        return f"{reached}; the next day begins at {at(tomorrow, holdup.zone)}"
+    return f"{reached}; it goes on at {at(following[0], holdup.zone)}"
+
+
+def _first_opening(holdup: Holdup, now: float, openings: Openings) -> tuple[float, str] | None:
+    """When the first of those who wait may be called, from `now` on, and of which window class he is."""
+    if holdup.hours is None:
+        return now, ALWAYS
+    instant = datetime.fromtimestamp(now, UTC)
+    found = ((openings.next(holdup.hours, queue.key, instant), queue.key) for queue in holdup.queues)
+    return min(((when.timestamp(), key) for when, key in found if when is not None), default=None)
 
 
 def _closed(holdup: Holdup, now: float) -> str:
@@ -136,22 +167,20 @@ def _closed(holdup: Holdup, now: float) -> str:
     if hours is None or open_queues(holdup, now):
         return ""
     outside = "outside calling hours" + ("" if holdup.hours_of == "batch" else f" of the {holdup.hours_of}")
-    instant = datetime.fromtimestamp(now, UTC)
-    openings = {queue.key: _OPENINGS.next(hours, queue.key, instant) for queue in holdup.queues}
-    known = [(when, key) for key, when in openings.items() if when is not None]
-    if not known:
-        return f"{outside}: {_never(hours, openings)}"
-    when, key = min(known)
+    opening = _first_opening(holdup, now, _OPENINGS)
+    if opening is None:
+        return f"{outside}: {_never(hours, frozenset(queue.key for queue in holdup.queues))}"
+    when, key = opening
     zones = sorted(zones_of(key))
     zone = hours.zone or (zones[0] if len(zones) == 1 else holdup.zone)
-    return f"{outside}: they open next at {at(when.timestamp(), zone)}"
+    return f"{outside}: they open next at {at(when, zone)}"
 
 
-def _never(hours: CallingHours, keys: Iterable[str]) -> str:
+def _never(hours: CallingHours, keys: frozenset[str]) -> str:
     """Why no opening is known."""
     if hours.zone is None and ALWAYS in keys:
         return "the time zones of its numbers are being looked up"
-    if hours.zone is None and set(keys) == {NOWHERE}:
+    if hours.zone is None and keys == {NOWHERE}:
         return "nobody can tell in which time zone the numbers that wait are"
     return "they do not open within two weeks for every time zone in which a number that waits may be"
 

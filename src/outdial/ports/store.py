@@ -58,6 +58,8 @@ class AgentRow:
     updated_at: float
     concurrency_limit: int | None
     """Of `platform_settings.call_limits.agent_concurrency_limit`; None where that is -1."""
+    daily_limit: int | None = None
+    """Calls on one day of UTC, of `platform_settings.call_limits.daily_limit`; None where that is -1, 0: nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,8 @@ class Hold(StrEnum):
     RATE = "rate"
     TRUNK = "trunk"
     """Halted, or probed by one call at a time."""
+    DAILY_LIMIT = "daily_limit"
+    """The agent's calls of this day are placed, or the day is nearly over."""
     NOT_OPEN = "not_open"
     """Cancelled, paused, not started or over."""
 
@@ -216,6 +220,7 @@ class GoVerdict(StrEnum):
     PAUSED = "paused"
     SUPPRESSED = "suppressed"
     WINDOW_CLOSED = "window_closed"
+    DAILY_LIMIT = "daily_limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +238,8 @@ class GoRequest:
     horizon_secs: float
     hours_version: int | None = None
     """Of the workspace's calling hours by which `window_open` was judged; None: they don't matter for this batch."""
+    send_by: float | None = None
+    """Unix seconds: nothing is sent later than this. Where a day's calls are limited it must be of the same day."""
 
 
 @dataclass(frozen=True, slots=True)

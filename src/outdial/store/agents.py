@@ -28,6 +28,7 @@ def agent_row(row: Row) -> AgentRow:
         created_at=seconds(row.created_at),
         updated_at=seconds(row.updated_at),
         concurrency_limit=row.concurrency_limit,
+        daily_limit=row.daily_limit,
     )
 
 
@@ -56,6 +57,7 @@ class Writing:
             "workflow": agent.workflow,
             "tags": agent.tags,
             "concurrency_limit": agent.concurrency_limit,
+            "daily_limit": agent.daily_limit,
             "now": micros(self.now),
         }
 

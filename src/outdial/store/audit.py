@@ -1,4 +1,4 @@
-"""A recount: counters, tallies, slots and the hopper against the rows, and recipients against the log of attempts.
+"""A recount: counters, tallies, slots, days and the hopper against the rows, recipients against the log of attempts.
 
 It changes nothing and locks nothing. Each part reads one snapshot, so it may run beside a server.
 """
@@ -114,6 +114,16 @@ def slots(tx: Reads) -> Iterator[Damage]:
             yield Damage(key, f"it counts {live.get(key, 0)} calls at once, {held[key]} hold it")
 
 
+def days(tx: Reads) -> Iterator[Damage]:
+    """What each agent's calls a day count against the attempts that were placed."""
+    counted = {(row.agent_id, row.day): row.calls for row in tx.rows("audit_days")}
+    placed = {(row.agent_id, row.day): row.n for row in tx.rows("audit_placed")}
+    for agent_id, day in sorted(counted.keys() | placed.keys()):
+        told, seen = counted.get((agent_id, day), 0), placed.get((agent_id, day), 0)
+        if told != seen:
+            yield Damage(f"a:{agent_id}", f"it counts {told} calls on day {day} since 1970, {seen} were placed")
+
+
 def hopper(tx: Reads) -> Iterator[Damage]:
     """Who waits against who is in the hopper."""
     names = _names(tx)
@@ -172,5 +182,12 @@ def _names(tx: Reads) -> dict[int, str]:
     return {row.id: row.public_id for row in tx.rows("audit_batches")}
 
 
-PARTS: dict[str, Audit] = {"counters": counters, "ends": ends, "slots": slots, "hopper": hopper, "attempts": attempts}
+PARTS: dict[str, Audit] = {
+    "counters": counters,
+    "ends": ends,
+    "slots": slots,
+    "days": days,
+    "hopper": hopper,
+    "attempts": attempts,
+}
 """By name, in the order in which they are told."""

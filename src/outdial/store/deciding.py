@@ -37,7 +37,7 @@ SMALL_BATCH = 20_000
 """Recipients that may be walked through in a decision's own transaction."""
 STRIDE = 4_000
 """Recipients that one chunk of row work walks through."""
-OLD = ("events_prune", "requests_prune", "outbox_prune")
+OLD = ("events_prune", "requests_prune", "outbox_prune", "days_prune")
 """What takes rows away, a stretch at a time, that nobody asks for any more."""
 EVERYBODY = 2**31 - 1
 """More than any list has."""

@@ -1,5 +1,6 @@
 """Claim, GO and what leads back from them: whose turn it is, under all limits, and the permission to send once."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,6 +12,7 @@ from outdial.domain import batch as batches
 from outdial.domain.attempt import AttemptEvent, AttemptState, next_state
 from outdial.domain.backoff import TrunkHealth
 from outdial.domain.batch import BatchEvent
+from outdial.domain.daily import Quota, day_of, next_day
 from outdial.domain.limits import Bucket, batch_cap
 from outdial.domain.outcome import Outcome
 from outdial.domain.recipient import RecipientEvent, RecipientStatus
@@ -39,7 +41,7 @@ from outdial.store.instants import MICROS, maybe_micros, micros, seconds
 from outdial.store.ledger import AttemptRecord, Ledger, RecipientRecord, bucket_keys
 from outdial.store.numbers import number_row
 from outdial.store.op import Footprint, Kind, Lane, Later, Reads, Row, Tx
-from outdial.store.rows import RowCache, batch_row
+from outdial.store.rows import RowCache, batch_row, quotas_of
 from outdial.store.secrets import Vault
 
 SAME_NUMBER_AGAIN = 1.0
@@ -107,6 +109,9 @@ def health_of(row: Row) -> TrunkHealth:
     return TrunkHealth(row.refusals, probe_at, row.faults, row.halted_reason)
 
 
+UNLIMITED = Quota(None, 0)
+
+
 def batch_footprint(tx: Reads, ids: Sequence[int]) -> Footprint:
     """What has to be locked before anything of these batches may change."""
     rows = tx.rows("batch_footprints", ids=sorted(set(ids)))
@@ -147,6 +152,8 @@ class _ClaimTurn:
         self.attempts: list[dict[str, Any]] = []
         self.served: list[dict[str, Any]] = []
         self.numbers: set[tuple[int, str]] = set()
+        self.placed: Counter[int] = Counter()
+        """Claims of this turn by agent."""
 
     def answers(self) -> list[ClaimAnswer]:
         wishes = self.request.wishes
@@ -156,10 +163,12 @@ class _ClaimTurn:
             "node_holds", name=lease.node, epoch=lease.epoch, now=self.now, timeout=self.kind.node_timeout
         )
         buckets = self.tx.ask("buckets_of_batches", ids=ids)
+        quotas = self.tx.ask("quotas_of_batches", ids=ids, day=day_of(self.request.now))
         rows = {row.id: row for row in self.tx.rows("batches_by_id", ids=ids)}
         if not holds.rows():
             return [ClaimAnswer(wish.batch_id, (), Hold.NOT_OPEN, None, None, None, None) for wish in wishes]
         self.limits = _Limits.of(buckets.rows())
+        self.quotas = quotas_of(quotas.rows())
         answers = [self._serve(wish, rows.get(wish.batch_id)) for wish in wishes]
         self._write()
         return answers
@@ -171,6 +180,8 @@ class _ClaimTurn:
     def _write(self) -> None:
         if self.attempts:
             self.tx.put("attempts_claim", rows=self.attempts)
+            day = day_of(self.request.now)
+            self.tx.put("days_move", rows=[{"day": day, "agent_id": a, "n": n} for a, n in self.placed.items()])
         self.limits.write(self.tx)
         if self.served:
             self.tx.put("batches_served", rows=self.served, now=self.now)
@@ -185,6 +196,9 @@ class _ClaimTurn:
         if not self.kind.locked.buckets.issuperset(keys):  # its number moved to another trunk before we had the locks
             return replace(nothing, hold=Hold.NOTHING_DUE, again_at=self.request.now + 0.01)
         room, hold, again_at = self._room(batch, keys)
+        today = self.quotas.get(batch.agent_id, UNLIMITED).room(self.request.now)
+        if today == 0 or today < min(wish.want, room):
+            room, hold, again_at = today, Hold.DAILY_LIMIT, next_day(self.request.now)
         n = min(wish.want, room)
         if n <= 0:
             return replace(nothing, hold=hold, again_at=again_at)
@@ -192,6 +206,7 @@ class _ClaimTurn:
         claimed, stepped_back = self._take(batch, wish, n, agent, number, row.trunk)
         if claimed:
             self.limits.take(keys, len(claimed), self.request.now)
+            self._count(batch.agent_id, len(claimed))
             self.limits.health[row.trunk] = self.limits.health[row.trunk].probe_sent(
                 self.request.now, answer_within=PROBE_ANSWER_SECS
             )
@@ -202,6 +217,11 @@ class _ClaimTurn:
         elif n == wish.want:
             hold, again_at = None, self.request.now
         return ClaimAnswer(batch.id, tuple(claimed), hold, again_at, batch, agent, number)
+
+    def _count(self, agent_id: int, n: int) -> None:
+        self.placed[agent_id] += n
+        if agent_id in self.quotas:
+            self.quotas[agent_id] = self.quotas[agent_id].moved(n)
 
     def _room(self, batch: BatchRow, keys: Sequence[str]) -> tuple[int, Hold | None, float | None]:
         """How many calls may start, and what is in the way of more."""
@@ -368,11 +388,14 @@ class Go(Kind[Going, GoVerdict]):
         keys = [going.request.call_key for going in requests]
         now = micros(max(going.now for going in requests))
         held = {lease: self._holds(tx, lease, now) for lease in {going.lease for going in requests}}
+        batch_ids = sorted({going.request.batch_id for going in requests})
+        asked_quotas = tx.ask("quotas_of_batches", ids=batch_ids, day=day_of(seconds(now)))
         found = cases.load(tx, keys)
         ledger = Ledger(tx, now)
         holding = {lease for lease, asked in held.items() if asked.rows()}
+        days = _Days(day_of(seconds(now)), quotas_of(asked_quotas.rows()))
         verdicts = [
-            self._verdict(ledger, going, found.get(going.request.call_key))
+            self._verdict(ledger, days, going, found.get(going.request.call_key))
             if going.lease in holding
             else GoVerdict.GONE
             for going in requests
@@ -383,11 +406,14 @@ class Go(Kind[Going, GoVerdict]):
     def _holds(self, tx: Tx, lease: NodeLease, now: int) -> Later:
         return tx.ask("node_holds", name=lease.node, epoch=lease.epoch, now=now, timeout=self.node_timeout)
 
-    def _verdict(self, ledger: Ledger, going: Going, case: Case | None) -> GoVerdict:
+    def _verdict(self, ledger: Ledger, days: "_Days", going: Going, case: Case | None) -> GoVerdict:
         if case is None or case.attempt.state is not AttemptState.INTENT or not _owns(going.lease, case.attempt):
             return GoVerdict.GONE
         attempt = case.attempt
         refusal = _refusal(going, case)
+        if refusal is None and not days.admits(attempt, going.request.send_by):
+            refusal = GoVerdict.DAILY_LIMIT
+        days.settled(attempt, go=refusal is None)
         if refusal is not None:
             give_back(ledger, case, refusal, due_at=ledger.now, suppressed=refusal is GoVerdict.SUPPRESSED)
             return refusal
@@ -410,6 +436,28 @@ def _refusal(going: Going, case: Case) -> GoVerdict | None:
     if case.suppressed:
         return GoVerdict.SUPPRESSED
     return None if _in_hours(going.request, case) else GoVerdict.WINDOW_CLOSED
+
+
+@dataclass(slots=True)
+class _Days:
+    """The day on which GO is asked for, and what the agents with a limit have placed on it."""
+
+    today: int
+    quotas: dict[int, Quota]
+
+    def admits(self, attempt: AttemptRecord, send_by: float | None) -> bool:
+        """Whether this attempt may be sent today; claimed on another day, it needs a place on this one."""
+        quota = self.quotas.get(attempt.agent_id)
+        if quota is None:
+            return True
+        may_be_tomorrow = send_by is not None and day_of(send_by) != self.today
+        return not may_be_tomorrow and quota.admits(counted=attempt.day == self.today)
+
+    def settled(self, attempt: AttemptRecord, *, go: bool) -> None:
+        """Count this attempt from now on, or not any more; before anything of it is changed."""
+        if attempt.agent_id in self.quotas:
+            change = go - (attempt.day == self.today)
+            self.quotas[attempt.agent_id] = self.quotas[attempt.agent_id].moved(change)
 
 
 def _in_hours(request: GoRequest, case: Case) -> bool:

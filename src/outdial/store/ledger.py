@@ -12,8 +12,10 @@ from typing import Any
 from outdial.domain import batch as batches
 from outdial.domain.attempt import AttemptState
 from outdial.domain.batch import BatchEvent, BatchStatus, Counters, verdict
+from outdial.domain.daily import day_of
 from outdial.domain.outcome import Outcome, reached
 from outdial.domain.recipient import FINAL, RecipientStatus
+from outdial.store.instants import seconds
 from outdial.store.op import Row, Tx
 
 
@@ -53,6 +55,17 @@ class AttemptRecord:
     outcome: str | None = None
     ending: str | None = None
     reason: str = ""
+    counted_on: int | None = field(init=False)
+    """The day that its agent's count has it on; None: on none."""
+
+    def __post_init__(self) -> None:
+        """What was read is what was counted."""
+        self.counted_on = self.day
+
+    @property
+    def day(self) -> int | None:
+        """On which it belongs: that of GO, before that of the claim. What was never sent is a call of no day."""
+        return None if self.state == AttemptState.VOID else day_of(seconds(self.go_at or self.claimed_at))
 
     @property
     def buckets(self) -> tuple[str, ...]:
@@ -194,12 +207,25 @@ class Ledger:
             tx.put("hopper_in", rows=[*self._into_hopper.values()])
         if self._slots:
             tx.put("slots_move", rows=[{"key": key, "n": n} for key, n in sorted(self._slots.items()) if n])
+        if days := self._days():
+            tx.put("days_move", rows=days)
         if self._said:
             tx.put("conversations_keep", rows=self._said)
         over = self._write_recipients()
         if self._outbox:
             tx.put("outbox_put", rows=self._outbox)
         return over
+
+    def _days(self) -> list[dict[str, Any]]:
+        """What the attempts' changes mean for their agents' calls a day."""
+        moves: Counter[tuple[int, int]] = Counter()
+        for attempt in self._attempts.values():
+            if (day := attempt.day) != attempt.counted_on:
+                for on, n in ((attempt.counted_on, -1), (day, 1)):
+                    if on is not None:
+                        moves[attempt.agent_id, on] += n
+                attempt.counted_on = day
+        return [{"agent_id": agent_id, "day": day, "n": n} for (agent_id, day), n in moves.items() if n]
 
     def _write_recipients(self) -> frozenset[int]:
         if not self._recipients:

@@ -1,12 +1,13 @@
 """From rows to the values of the port, and a small memory for the wide ones that hardly change."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import msgspec
 
 from outdial.domain.batch import BatchStatus, Counters
+from outdial.domain.daily import Quota
 from outdial.domain.holdup import PAUSED, halted
 from outdial.domain.plain import portable
 from outdial.ports.store import AgentRow, BatchRow, NumberRow
@@ -62,6 +63,11 @@ def _status_reason(row: Row) -> str:
     if row.status in {BatchStatus.PENDING, BatchStatus.IN_PROGRESS}:
         return PAUSED if row.paused else halted(row.halted_reason)
     return ""
+
+
+def quotas_of(rows: Sequence[Row]) -> dict[int, Quota]:
+    """By agent, from rows of `quotas_of_batches`; whoever is not among them has no limit."""
+    return {row.agent_id: Quota(row.daily_limit, row.placed) for row in rows}
 
 
 def _json(text: str | None) -> Any:  # noqa: ANN401 - what people stored as JSON

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from outdial.domain import batch as batches
+from outdial.domain.daily import Quota, day_of
 from outdial.domain.errors import Invalid
 from outdial.domain.holdup import ALL_LISTED, Front, Holdup, Limit, Queue, open_queues, why, why_held_back
 from outdial.domain.limits import Bucket, batch_cap
@@ -14,7 +15,7 @@ from outdial.ports.store import BatchRow
 from outdial.store.instants import micros, seconds
 from outdial.store.ledger import bucket_keys
 from outdial.store.op import Reads, Row
-from outdial.store.rows import batch_row
+from outdial.store.rows import batch_row, quotas_of
 
 FRONT = 50
 """People in front who are looked at; a turn of the dispatcher takes no more of a batch."""
@@ -29,8 +30,12 @@ def explained(tx: Reads, rows: Sequence[Row], now: int) -> list[BatchRow]:
     waiting = {row.id: row for row in rows if _waits(row)}
     queues = _queues(tx, waiting)
     buckets = _buckets(tx, list(waiting.values()))
+    quotas = _quotas(tx, waiting, now)
     return [
-        _waiting(tx, row, queues[row.id], buckets, now) if row.id in waiting else _over(batch_row(row)) for row in rows
+        _waiting(tx, row, queues[row.id], buckets, quotas.get(row.agent_id), now)
+        if row.id in waiting
+        else _over(batch_row(row))
+        for row in rows
     ]
 
 
@@ -58,11 +63,19 @@ def _buckets(tx: Reads, rows: Sequence[Row]) -> dict[str, Row]:
     return {row.key: row for row in tx.rows("buckets_by_key", keys=keys)} if keys else {}
 
 
+def _quotas(tx: Reads, waiting: dict[int, Row], now: int) -> dict[int, Quota]:
+    if not waiting:
+        return {}
+    return quotas_of(tx.rows("quotas_of_batches", ids=sorted(waiting), day=day_of(seconds(now))))
+
+
 def _keys(row: Row) -> tuple[str, ...]:
     return bucket_keys(row.workspace_id, row.agent_id, row.number_id, row.trunk, row.id)
 
 
-def _waiting(tx: Reads, row: Row, queues: list[Row], buckets: dict[str, Row], now: int) -> BatchRow:
+def _waiting(
+    tx: Reads, row: Row, queues: list[Row], buckets: dict[str, Row], today: Quota | None, now: int
+) -> BatchRow:
     batch = batch_row(row)
     at = seconds(now)
     limits = {key: buckets[key] for key in _keys(row) if key in buckets}
@@ -77,6 +90,7 @@ def _waiting(tx: Reads, row: Row, queues: list[Row], buckets: dict[str, Row], no
         hours_of=hours_of,
         queues=tuple(Queue(queue.key or "", seconds(queue.next_due)) for queue in queues),
         limits=_limits(batch, row, limits),
+        today=today,
         **_rate(limits.get(f"n:{row.number_id}"), at),
     )
     reason = why(holdup, at)

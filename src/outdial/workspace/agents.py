@@ -71,6 +71,7 @@ async def _kept(
         created_at=now,
         updated_at=now,
         concurrency_limit=concurrency_limit(platform_settings),
+        daily_limit=daily_limit(platform_settings),
     )
     return await store.create_agent(workspace_id, agent, now=now)
 
@@ -95,6 +96,7 @@ def changed(before: AgentRow, wanted: AgentChange) -> AgentRow:
         workflow=before.workflow if wanted.workflow is None else wanted.workflow,
         tags=before.tags if wanted.tags is None else wanted.tags,
         concurrency_limit=concurrency_limit(settings),
+        daily_limit=daily_limit(settings),
     )
 
 
@@ -128,11 +130,20 @@ def _webhook(platform_settings: dict[str, Any]) -> object:
 
 def concurrency_limit(platform_settings: dict[str, Any]) -> int | None:
     """How many calls at once this agent may have; None where the settings say -1 or nothing."""
-    place = "platform_settings.call_limits.agent_concurrency_limit"
+    return _limit(platform_settings, "agent_concurrency_limit", least=1, most=2**31 - 1)
+
+
+def daily_limit(platform_settings: dict[str, Any]) -> int | None:
+    """How many calls this agent may place a day; None where the settings say -1 or nothing, 0: nobody is called."""
+    return _limit(platform_settings, "daily_limit", least=0, most=2**53)
+
+
+def _limit(platform_settings: dict[str, Any], name: str, *, least: int, most: int) -> int | None:
+    place = f"platform_settings.call_limits.{name}"
     limits = platform_settings.get("call_limits") or {}
-    limit = limits.get("agent_concurrency_limit") if isinstance(limits, dict) else limits
+    limit = limits.get(name) if isinstance(limits, dict) else limits
     if limit is None or limit == -1:
         return None
-    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit < 2**31:
-        raise Invalid(f"{place} is a number from 1, or -1 for no limit", code="invalid_parameters", param=place)
+    if not isinstance(limit, int) or isinstance(limit, bool) or not least <= limit <= most:
+        raise Invalid(f"{place} is a number from {least}, or -1 for no limit", code="invalid_parameters", param=place)
     return limit

@@ -1,11 +1,11 @@
 -- name: agent_create
 insert into agent (
     workspace_id, public_id, name, conversation_config, platform_settings, workflow, tags, concurrency_limit,
-    created_at, updated_at
+    daily_limit, created_at, updated_at
 )
 values (
     :workspace_id, :public_id, :name, :conversation_config, :platform_settings, :workflow, :tags,
-    :concurrency_limit::int, :now, :now
+    :concurrency_limit::int, :daily_limit::bigint, :now, :now
 )
 returning *;
 
@@ -14,6 +14,7 @@ returning *;
 update agent
 set name = :name, conversation_config = :conversation_config, platform_settings = :platform_settings,
     workflow = :workflow, tags = :tags, concurrency_limit = :concurrency_limit::int,
+    daily_limit = :daily_limit::bigint,
     updated_at = greatest(:now::bigint, updated_at + 1)
 where workspace_id = :workspace_id and public_id = :public_id and deleted_at is null
 returning *;

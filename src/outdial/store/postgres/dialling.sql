@@ -64,6 +64,14 @@ where b.key = any (array(
     where v.id in (select k.value::bigint from jsonb_array_elements_text(:ids::jsonb) k)
 ));
 
+-- name: quotas_of_batches
+-- Of the agents of these batches whose calls a day are limited: how many are placed on this day.
+select a.id as agent_id, a.daily_limit, coalesce(d.calls, 0) as placed
+from agent a
+left join agent_day d on d.agent_id = a.id and d.day = :day::bigint
+where a.daily_limit is not null
+    and a.id in (select b.agent_id from batch b where b.id in (select k.value::bigint from jsonb_array_elements_text(:ids::jsonb) k));
+
 -- name: buckets_taken
 -- The rows are locked since before they were read, so absolute values are right.
 update bucket as b

@@ -1,11 +1,11 @@
 -- name: agent_create
 insert into agent (
     workspace_id, public_id, name, conversation_config, platform_settings, workflow, tags, concurrency_limit,
-    created_at, updated_at
+    daily_limit, created_at, updated_at
 )
 values (
     :workspace_id, :public_id, :name, :conversation_config, :platform_settings, :workflow, :tags, :concurrency_limit,
-    :now, :now
+    :daily_limit, :now, :now
 )
 returning *;
 
@@ -13,7 +13,7 @@ returning *;
 -- Its version moves even if the clock stood still: others keep what they decoded by it.
 update agent
 set name = :name, conversation_config = :conversation_config, platform_settings = :platform_settings,
-    workflow = :workflow, tags = :tags, concurrency_limit = :concurrency_limit,
+    workflow = :workflow, tags = :tags, concurrency_limit = :concurrency_limit, daily_limit = :daily_limit,
     updated_at = max(:now, updated_at + 1)
 where workspace_id = :workspace_id and public_id = :public_id and deleted_at is null
 returning *;

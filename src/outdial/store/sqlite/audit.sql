@@ -40,6 +40,16 @@ from attempt
 where holds
 group by workspace_id, agent_id, number_id, trunk, batch_id;
 
+-- name: audit_days
+select agent_id, day, calls from agent_day where calls <> 0;
+
+-- name: audit_placed
+-- As far back as days are kept.
+select agent_id, coalesce(go_at, claimed_at) / 86400000000 as day, count(*) as n
+from attempt
+where state <> 'void' and coalesce(go_at, claimed_at) / 86400000000 >= (select min(day) from agent_day)
+group by agent_id, coalesce(go_at, claimed_at) / 86400000000;
+
 -- name: audit_not_in_hopper
 select r.batch_id, count(*) as n
 from recipient r

@@ -66,6 +66,14 @@ where b.key in (
     where v.id in (select k.value from json_each(:ids) k)
 );
 
+-- name: quotas_of_batches
+-- Of the agents of these batches whose calls a day are limited: how many are placed on this day.
+select a.id as agent_id, a.daily_limit, coalesce(d.calls, 0) as placed
+from agent a
+left join agent_day d on d.agent_id = a.id and d.day = :day
+where a.daily_limit is not null
+    and a.id in (select b.agent_id from batch b where b.id in (select k.value from json_each(:ids) k));
+
 -- name: buckets_taken
 -- The rows are locked since before they were read, so absolute values are right.
 update bucket as b

@@ -59,6 +59,22 @@ from (
 ) as r
 where b.key = r.key;
 
+-- name: days_move
+-- A day that was struck off is not begun again by what is taken off it.
+insert into agent_day as d (day, agent_id, calls)
+select r.day, r.agent_id, r.n
+from (
+    select value ->> 'day' as day, value ->> 'agent_id' as agent_id, value ->> 'n' as n
+    from json_each(:rows)
+) as r
+where r.n > 0 or exists (select 1 from agent_day o where o.day = r.day and o.agent_id = r.agent_id)
+order by r.agent_id, r.day
+on conflict (day, agent_id) do update set calls = d.calls + excluded.calls;
+
+-- name: days_prune
+-- A week later nothing is taken off a day any more.
+delete from agent_day where day < :now / 86400000000 - 7;
+
 -- name: conversations_keep
 -- The recipient's data is copied: deleting a batch erases its recipients, conversations stay.
 insert into conversation (call_key, workspace_id, client_data, said, agent_id, batch_id, started_at)
