@@ -1,5 +1,7 @@
 """Our server through the network in a box as its SIP trunk: every ending of the table, by a batch and its retry."""
 
+import array
+import wave
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,30 +32,36 @@ ROUNDS = {
     "0902": ["completed"],
     "0903": ["completed"],
     "0904": ["completed"],
+    "0183": ["completed"],
     "4711": ["completed"],
 }
 """By the last four digits: the outcome of each round in which they are dialled (providers.md section 3)."""
 
 
-@pytest.fixture
-def network(tmp_path: Path) -> Iterator[Carrier]:
-    options = ("--sip-port", "0", "--listen-secs", "0")
-    running = Carrier(tmp_path / "network.log", 0.2, 0.3, options=options).start()
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Carrier]:
+    folder = tmp_path_factory.mktemp("network")
+    options = ("--sip-port", "0", "--audio", str(folder))
+    running = Carrier(folder / "network.log", 0.2, 0.5, options=options).start()
     yield running
     running.stop()
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    settings = {"OUTDIAL_SIP_INTERFACE": "127.0.0.1", "OUTDIAL_SIP_REPLY_SECS": "1"}
-    running = Server(tmp_path, f"sqlite:///{tmp_path}/o.db", settings=settings).start()
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("server")
+    settings = {"OUTDIAL_SIP_INTERFACE": "127.0.0.1", "OUTDIAL_SIP_REPLY_SECS": "1", "OUTDIAL_SIP_HORIZON_SECS": "0.5"}
+    running = Server(folder, f"sqlite:///{folder}/o.db", settings=settings).start()
     yield running
     running.stop()
 
 
 def desk_of(server: Server, network: Carrier) -> Desk:
     http = server.client()
-    config = {"agent": {"first_message": "Hello {{name}}.", "language": "en"}}
+    config = {
+        "agent": {"first_message": "Hello {{name}}.", "language": "en"},
+        "conversation": {"max_duration_seconds": 2},
+    }
     agent = answered(http.post("/v1/convai/agents/create", json={"name": "Ada", "conversation_config": config}))
     number = {"provider": "sip_trunk", "phone_number": "+49305550100", "label": "trunk",
               "outbound_trunk_config": {"address": network.sip, "transport": "udp"}}  # fmt: skip
@@ -69,12 +77,36 @@ def test_every_ending_is_what_the_table_says_and_nobody_is_rung_twice_in_a_round
     server: Server, network: Carrier
 ) -> None:
     desk = desk_of(server, network)
-    batch_id = desk.submit([f"+4930123{digits}" for digits in ROUNDS])["id"]
+    limits = {"ringing_timeout_secs": 2}
+    lost_id = desk.submit(["+49301230900"], telephony_call_config=limits)["id"]  # over last: it must be over first
+    batch_id = desk.submit([f"+4930123{digits}" for digits in ROUNDS], telephony_call_config=limits)["id"]
     assert outcomes(desk.until_over(batch_id)) == {digits: rounds[0] for digits, rounds in ROUNDS.items()}
     answered(desk.http.post(desk.path(batch_id, "/retry")))
     assert outcomes(desk.until_over(batch_id)) == {digits: rounds[-1] for digits, rounds in ROUNDS.items()}
-    dialled = Counter(line["number"][-4:] for line in network.journal() if line["event"] == "dialled")
-    assert dialled == {digits: len(rounds) for digits, rounds in ROUNDS.items()}
-    keys = Counter(line["call_key"] for line in network.journal() if line["event"] == "dialled")
-    assert set(keys.values()) == {1}
+    assert outcomes(desk.until_over(lost_id)) == {"0900": "unknown"}
+    dialled = [line for line in network.journal() if line["event"] == "dialled"]
+    times = Counter(line["number"][-4:] for line in dialled)
+    assert times == {"0900": 1, **{digits: len(rounds) for digits, rounds in ROUNDS.items()}}
+    assert len({line["call_key"] for line in dialled}) == len(dialled)
     desk.http.close()
+
+
+def test_the_agent_is_heard_at_the_far_end_and_the_person_by_the_agent(server: Server, network: Carrier) -> None:
+    desk = desk_of(server, network)
+    over = desk.until_over(desk.submit(["+493012345678"])["id"])
+    call_id = over["recipients"][0]["conversation_id"]
+    told = answered(desk.http.get(f"/v1/convai/conversations/{call_id}"))["transcript"]
+    assert [(line["role"], line["message"]) for line in told] == [("agent", "Hello ."), ("user", "[8]")]
+    heard = network.log.with_name("493012345678-1.wav")
+    assert loud(heard, channel=0)
+    (recording,) = server.folder.glob(f"recordings/*/{call_id.removeprefix('conv_')}.wav")
+    assert loud(recording, channel=0)  # the person
+    assert loud(recording, channel=1)  # the agent
+    desk.http.close()
+
+
+def loud(path: Path, *, channel: int) -> bool:
+    """Whether anybody speaks there."""
+    with wave.open(str(path)) as file:
+        samples = array.array("h", file.readframes(file.getnframes()))[channel :: file.getnchannels()]
+    return max(map(abs, samples)) > 3_000

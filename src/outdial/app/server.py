@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import uvicorn
@@ -285,6 +285,8 @@ class _Lines:
                 "rtp_ports": given.sip_rtp_ports,
                 "cafile": given.sip_cafile,
                 "media_lost_secs": given.sip_media_lost_secs,
+                "reply_secs": given.sip_reply_secs,
+                "horizon_secs": given.sip_horizon_secs,
                 "teardowns_per_sec": given.sip_teardowns_per_sec,
                 "recordings": str(given.recordings_path),
             },
@@ -292,7 +294,11 @@ class _Lines:
             cap=given.sip_calls_per_worker,
             log_style=given.log_style,
             log_level=given.log_level,
-            asleep=installed()["sip_trunk"].traits,
+            asleep=replace(
+                installed()["sip_trunk"].traits,
+                place_timeout_secs=given.sip_reply_secs,
+                horizon_secs=given.sip_horizon_secs,
+            ),
         )
 
     async def stop(self) -> None:

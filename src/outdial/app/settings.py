@@ -176,6 +176,12 @@ class Settings:
     sip_media_lost_secs: float = _setting(
         _seconds(0, 3_600), "A call without any audio from the far end for so long is over; 0: never", default=20.0
     )
+    sip_reply_secs: float = _setting(
+        _seconds(0.5, 120), "A trunk that says nothing at all for so long leaves its call in doubt", default=10.0
+    )
+    sip_horizon_secs: float = _setting(
+        _seconds(0, 600), "So long after its time-out a call over SIP is taken for lost", default=5.0
+    )
     recordings: str | None = _setting(
         _text, "Folder for recordings; absent: recordings, beside the SQLite database or here", default=None
     )

@@ -10,6 +10,7 @@ VOICED = 200.0
 """The loudness from which a packet holds speech."""
 PAUSE_SECS = 0.5
 """After so long without speech the other side has come to an end."""
+SOON_SECS = 0.001
 LONGEST_GAP = 10 * RATE
 """Samples; a timestamp that leaps further begins anew."""
 
@@ -62,7 +63,7 @@ class Ear:
         try:
             async with asyncio.timeout(within):
                 await self._voice.wait()
-                while (rest := self._voiced_at + PAUSE_SECS - loop.time()) > 0:  # noqa: ASYNC110 - no event says `nothing`
+                while (rest := self._voiced_at + PAUSE_SECS - loop.time()) > SOON_SECS:  # noqa: ASYNC110 - no event says `nothing`
                     await asyncio.sleep(rest)
         except TimeoutError:
             return False

@@ -91,19 +91,22 @@ AT_FIRST = {
 
 
 class Quirk(StrEnum):
-    """What else the network does around a call that is answered."""
+    """What else the network does around a call that is answered: over HTTP · over SIP."""
 
     NONE = ""
     NO_REPLY = "0900"
-    """The reply to `place` never comes."""
+    """The reply to `place` never comes · every reply is lost."""
     ERROR_REPLY = "0901"
-    """The reply to `place` is an error 500."""
+    """The reply to `place` is an error 500 · the first two 200s are lost."""
     REVERSED = "0902"
-    """All reports are held until the end, then each is sent twice, the last one first."""
+    """All reports are held until the end, then each is sent twice, the last one first · every response comes twice, and
+    the 180 after the 200."""
     SILENT = "0903"
-    """No report after the answer."""
+    """No report after the answer · no RTP and no BYE after it, and the caller's is not answered."""
     THROTTLED = "0904"
-    """The first `THROTTLES` times the reply to `place` is 429."""
+    """The first `THROTTLES` times the reply to `place` is 429 · 503 with Retry-After."""
+    EARLY = "0183"
+    """– · 183 with early media: the ringing is heard."""
 
 
 THROTTLES = 3

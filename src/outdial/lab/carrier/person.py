@@ -25,6 +25,8 @@ class Voice:
     person: bytes = b""
     machine: bytes = b""
     """The greeting, and the beep behind it."""
+    ringback: bytes = b""
+    """What is heard while it rings, where anything is."""
 
 
 async def person(rtp: Rtp, ear: Ear, voice: Voice, manners: Manners, *, key: str) -> None:

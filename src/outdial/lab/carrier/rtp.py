@@ -97,10 +97,6 @@ class Rtp:
         """Send from now on."""
         self._pacer.join(self, self._tick)
 
-    def stop(self) -> None:
-        """Send nothing any more, and go on listening."""
-        self._pacer.leave(self)
-
     def close(self) -> None:
         """Give the port back; may be called twice."""
         self._pacer.leave(self)
@@ -108,12 +104,20 @@ class Rtp:
             asyncio.get_running_loop().remove_reader(self._socket.fileno())
             self._socket.close()
 
-    async def say(self, coded: bytes) -> None:
-        """Say this, and return when it has been said."""
+    def play(self, coded: bytes) -> None:
+        """Say this, after what is being said."""
         padded = coded + self._silence[: -len(coded) % FRAME]
         self._speech.extend(padded[at : at + FRAME] for at in range(0, len(padded), FRAME))
         self._played.clear()
+
+    async def say(self, coded: bytes) -> None:
+        """Say this, and return when it has been said."""
+        self.play(coded)
         await self._played.wait()
+
+    def hush(self) -> None:
+        """Leave the rest unsaid."""
+        self._speech.clear()
 
     async def press(self, key: str) -> None:
         """Press a key, where the other side knows keys."""

@@ -19,6 +19,7 @@ from outdial.lab.carrier.sip.dialog import Trunk
 from outdial.lab.carrier.sip.digest import Digest
 from outdial.lab.carrier.sip.front import SipFront
 from outdial.lab.carrier.sip.transport import Doors
+from outdial.lab.carrier.voices import prepare
 from outdial.lab.carrier.weather import Weather
 
 HOST = "127.0.0.1"
@@ -67,7 +68,8 @@ async def _sip(network: Network, options: Options) -> AsyncIterator[str]:
     front = SipFront(Digest(options.sip_user, options.sip_password) if options.sip_user else None)
     doors = Doors(front.receive, weather)
     manners = Manners(options.talk_secs, options.listen_secs)
-    front.trunk = Trunk(network, doors, weather, manners, audio=options.audio)
+    voices = await prepare() if manners.talk_secs > 0 else {}
+    front.trunk = Trunk(network, doors, weather, manners, voices=voices, audio=options.audio)
     try:
         await doors.open(options.sip_port)
         yield f"{HOST}:{doors.port}"

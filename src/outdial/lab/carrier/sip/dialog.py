@@ -106,16 +106,27 @@ class Dialog:
                 self._end(report)
 
     def _ring(self) -> None:
-        self._reply(180, "Ringing")
         if self.live.ending.answers:
             try:
                 self._rtp = Rtp(self._trunk.pacer, self._trunk.weather, self._ear.hear)
             except OSError:
                 log.exception("a call has no port for its audio")
                 self._trunk.network.end(self.live, NETWORK_ERROR)
+                return
+            self._agree(self._offer)
+        if self._quirk is Quirk.EARLY and self._rtp is not None and self._offer is not None:
+            self._ring_aloud(self._rtp, self._offer)
+        else:
+            self._reply(180, "Ringing")
+
+    def _ring_aloud(self, rtp: Rtp, offer: sdp.Offer) -> None:
+        self._reply(183, "Session Progress", AUDIO, body=sdp.write(HOST, rtp.port, offer))
+        rtp.play(self._voice(offer).ringback)
+        rtp.start()
 
     def _answer(self) -> None:
-        self._agree(self._offer)
+        if self._rtp is not None:
+            self._rtp.hush()
         self._accept(self._invite, self._transaction, self._offer)
         if self._quirk is Quirk.NO_REPLY:
             self._start_talk()
@@ -203,9 +214,9 @@ class Dialog:
 
     # --- speaking SIP
 
-    def _reply(self, code: int, phrase: str, *headers: tuple[str, str]) -> None:
+    def _reply(self, code: int, phrase: str, *headers: tuple[str, str], body: bytes = b"") -> None:
         told = [*headers, ("Contact", self._contact)] if code < 300 else headers
-        self._transaction.reply(code, self._words(self._invite, code, phrase, *told))
+        self._transaction.reply(code, self._words(self._invite, code, phrase, *told, body=body))
 
     def _accept(self, asked: Asked, transaction: Transaction, offer: sdp.Offer | None) -> None:
         """200, with our side of the audio, until it is acknowledged."""
@@ -270,13 +281,16 @@ class Dialog:
             await asyncio.sleep(manners.talk_secs)
             return
         rtp.start()
-        voice = self._trunk.voices.get(self._offer.codec, Voice())
+        voice = self._voice(self._offer)
         behaves: Awaitable[None] = (
             machine(rtp, self._ear, voice, manners)
             if self.live.call.machine
             else person(rtp, self._ear, voice, manners, key=self._number[-1])
         )
         await behaves
+
+    def _voice(self, offer: sdp.Offer) -> Voice:
+        return self._trunk.voices.get(offer.codec, Voice())
 
     def _talked(self, task: "asyncio.Task[None]") -> None:
         if task.cancelled():
