@@ -8,11 +8,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.peers import needs
 from tests.support.server import Desk, Server, answered, until
-from tests.support.sipp import ACK, ANSWERS, BYE, CANCEL, Sipp, box, needs_sipp, reply, sipp
+from tests.support.sipp import ACK, ANSWERS, BYE, CANCEL, Sipp, box, reply, sipp
 
 pytest.importorskip("baresip", reason="the extra `sip` is not installed: no wheel for this machine")
-pytestmark = [pytest.mark.sip, needs_sipp]
+pytestmark = [pytest.mark.sip, needs("sipp")]
 
 ENDINGS = {
     "0486": reply("486 Busy Here", again=True) + ACK,

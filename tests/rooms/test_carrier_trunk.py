@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 
 from tests.support.carrier import Carrier
+from tests.support.peers import needs
 from tests.support.server import until
 from tests.support.sipp_caller import (
     RINGS,
@@ -27,12 +28,11 @@ from tests.support.sipp_caller import (
     cancel,
     hears,
     invite,
-    needs_sipp,
     options,
     wait,
 )
 
-pytestmark = [pytest.mark.sip, needs_sipp]
+pytestmark = [pytest.mark.sip, needs("sipp")]
 
 ANSWERED = [*RINGS, hears(200), ack()]
 PERSON = "+493012345678"

@@ -27,11 +27,12 @@ from outdial.runtime.service import ServiceGroup
 from outdial.store.signals import LocalSignal
 from outdial.store.store import open_store
 from tests.rooms.house import eventually
-from tests.support.sipp import ACK, ANSWERS, BYE, CANCEL, HANGS_UP, Sipp, box, needs_sipp, reply, sipp, wait
+from tests.support.peers import needs
+from tests.support.sipp import ACK, ANSWERS, BYE, CANCEL, HANGS_UP, Sipp, box, reply, sipp, wait
 from tests.support.world import World
 
 pytest.importorskip("baresip", reason="the extra `sip` is not installed: no wheel for this machine")
-pytestmark = [pytest.mark.sip, needs_sipp]
+pytestmark = [pytest.mark.sip, needs("sipp")]
 
 CLOCK = SystemClock()
 KEYS = CallbackKeys(b"k" * 32)

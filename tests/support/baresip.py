@@ -1,7 +1,6 @@
 """Debian's baresip as a phone: it answers by itself, plays a tone, and writes down what it hears."""
 
 import math
-import shutil
 import struct
 import subprocess
 import time
@@ -11,15 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
+from tests.support import peers
 from tests.support.sipp import free_port
 
-BARESIP = shutil.which("baresip")
-MODULES = next((path for path in Path("/usr/lib").glob("**/baresip/modules") if path.is_dir()), None)
-needs_baresip = pytest.mark.skipif(
-    BARESIP is None or MODULES is None, reason="Debian's baresip is not installed (baresip-core; `make peers` as root)"
-)
 TONE_HERTZ = 440
 RATES = {"g722": 16_000, "opus": 48_000}
 """Where they differ from 8,000."""
@@ -67,21 +60,21 @@ class Phone:
 @contextmanager
 def phone(folder: Path, *, codecs: str = "pcmu", encryption: str = "") -> Iterator[Phone]:
     """A phone on a port of its own."""
-    assert BARESIP is not None
+    program = peers.program("baresip")
     home = folder / "phone"
     home.mkdir()
     port = free_port()
     tone, log = home / "tone.wav", home / "log"
     write_tone(tone, rate=RATES.get(codecs.partition("/")[0], 8_000))
     low = 40_000 + port % 5_000 * 4
-    config = CONFIG.format(port=port, home=home, tone=tone, low=low, high=low + 40, modules=MODULES)
+    config = CONFIG.format(port=port, home=home, tone=tone, low=low, high=low + 40, modules=peers.modules("baresip"))
     (home / "config").write_text(config)
     account = f"<sip:{NUMBER}@127.0.0.1:{port}>;regint=0;answermode=auto;audio_codecs={codecs};auth_pass=x"
     (home / "accounts").write_text(account + (f";mediaenc={encryption}" if encryption else "") + "\n")
     (home / "contacts").write_text("")
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [BARESIP, "-4", "-f", str(home), "-v"], stdin=subprocess.PIPE, stdout=out, stderr=out
+            [program, "-4", "-f", str(home), "-v"], stdin=subprocess.PIPE, stdout=out, stderr=out
         )
     try:
         until = time.monotonic() + 10

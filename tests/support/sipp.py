@@ -1,7 +1,6 @@
 """sipp as the far end of calls: software that we did not write; its exit code says whether they went by the book."""
 
 import contextlib
-import shutil
 import socket
 import subprocess
 import time
@@ -10,15 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
+from tests.support import peers
 
-SIPP = shutil.which("sipp")
 PATIENCE_SECS = 10.0
-
-needs_sipp = pytest.mark.skipif(SIPP is None, reason="sipp is not installed (Debian: sip-tester; `make peers` as root)")
 
 _HEAD = '<?xml version="1.0" encoding="ISO-8859-1" ?>\n<scenario name="{name}">\n'
 _CAME = """[last_Via:]
+[last_Record-Route:]
 [last_From:]
 [last_To:];tag=[pid]t[call_number]
 [last_Call-ID:]
@@ -39,7 +36,7 @@ a=ptime:20"""
 def invite(extra: str = "") -> str:
     """Wait for an INVITE; `extra` are actions on it."""
     action = f"<action>{extra}</action>" if extra else ""
-    return f'  <recv request="INVITE" crlf="true">{action}</recv>\n'
+    return f'  <recv request="INVITE" crlf="true" rrs="true">{action}</recv>\n'
 
 
 def reply(line: str, *headers: str, sdp: bool = False, again: bool = False, lost: bool = False) -> str:
@@ -69,22 +66,38 @@ TAKE_WAY_BACK = (
     '<ereg regexp=".*" search_in="hdr" header="To:" assign_to="to"/>'
     '<ereg regexp="sip:[^>]*" search_in="hdr" header="Contact:" assign_to="contact"/>'
 )
-HANGS_UP = (
-    """  <send retrans="500"><![CDATA[
-BYE [$contact] SIP/2.0
-Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
-From:[$to];tag=[pid]t[call_number]
-To:[$from]
-[last_Call-ID:]
-CSeq: 1 BYE
-Max-Forwards: 70
-Reason: Q.850;cause=16;text="Normal call clearing"
-Content-Length: 0
 
-]]></send>
-"""
-    '  <recv response="200"/>\n'
-)
+
+def asks(method: str, *headers: str, sdp: bool = False, gets: Sequence[int] = (200,)) -> str:
+    """A request within the call, by who took its way back; and the answer that it gets, the last of these at least."""
+    lines = [
+        f"{method} [$contact] SIP/2.0",
+        "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]",
+        "[routes]",
+        "From:[$to];tag=[pid]t[call_number]",
+        "To:[$from]",
+        "[last_Call-ID:]",
+        f"CSeq: [cseq] {method}",
+        "Max-Forwards: 70",
+        _CONTACT,
+        *headers,
+        *(["Content-Type: application/sdp"] if sdp else []),
+        "Content-Length: [len]",
+        "",
+        SDP if sdp else "",
+    ]
+    text = "\n".join(lines)
+    *maybe, last = gets
+    body = f'  <send retrans="500"><![CDATA[\n{text}\n]]></send>\n  <recv response="100" optional="true"/>\n'
+    body += "".join(f'  <recv response="{code}" optional="true"/>\n' for code in maybe)
+    body += f'  <recv response="{last}"/>\n'
+    if method == "INVITE":
+        ack = text.replace("INVITE", "ACK").partition("Content-Type")[0]
+        body += f"  <send><![CDATA[\n{ack}Content-Length: 0\n\n]]></send>\n"
+    return body
+
+
+HANGS_UP = asks("BYE", 'Reason: Q.850;cause=16;text="Normal call clearing"')
 ANSWERS = reply("180 Ringing") + reply("200 OK", sdp=True, again=True) + ACK
 
 
@@ -104,6 +117,13 @@ def box(endings: dict[str, str], otherwise: str) -> str:
     for n, what in enumerate(endings.values(), 1):
         body += f'  <label id="{n}"/>\n' + _last(what)
     return body + '  <label id="99"/>\n  <Reference variables="from,to,contact,cseq"/>\n'
+
+
+def only(pattern: str, accepted: str, otherwise: str) -> str:
+    """A scenario in which an INVITE that has this in it is accepted, and any other is not."""
+    body = invite(f'<ereg regexp="{pattern}" search_in="msg" assign_to="fits"/>' + TAKE_WAY_BACK)
+    body += '  <nop test="fits" next="1"/>\n' + _last(otherwise) + '  <label id="1"/>\n' + _last(accepted)
+    return body + '  <label id="99"/>\n  <Reference variables="from,to,contact"/>\n'
 
 
 def _last(body: str) -> str:
@@ -152,13 +172,12 @@ def sipp(
     folder: Path, body: str, *, calls: int | None = 1, echo: bool = True, options: Sequence[str] = ()
 ) -> Iterator[Sipp]:
     """A far end on a port of its own; `calls=None`: any number."""
-    assert SIPP is not None
     scenario = folder / f"scenario{len(list(folder.glob('scenario*')))}.xml"
     scenario.write_text(_HEAD.format(name=scenario.stem) + body + "</scenario>\n")
     messages = scenario.with_suffix(".log")
     port, media_port = free_port(), free_port()
     command = [
-        SIPP,
+        peers.program("sipp"),
         "-sf",
         str(scenario),
         "-i",

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.sipp import SDP, SIPP, free_port, needs_sipp
-
-__all__ = ["call", "needs_sipp"]
+from tests.support import peers
+from tests.support.sipp import SDP, free_port
 
 PATIENCE_SECS = 30.0
 CALLER = "+493099990000"
@@ -140,11 +139,10 @@ def call(
 
 
 def _run(folder: Path, xml: str, command: Sequence[str], within: float) -> Called:
-    assert SIPP is not None
     home = folder / f"caller{len(list(folder.glob('caller*')))}"
     home.mkdir()
     (home / "scenario.xml").write_text(xml)
-    ours = [SIPP, "-sf", "scenario.xml", "-l", "5000", "-i", "127.0.0.1", "-p", str(free_port())]
+    ours = [peers.program("sipp"), "-sf", "scenario.xml", "-l", "5000", "-i", "127.0.0.1", "-p", str(free_port())]
     ours += ["-mi", "127.0.0.1", "-mp", str(free_port()), "-nostdin", "-nd"]
     ours += ["-trace_msg", "-message_file", "messages", "-trace_err", "-error_file", "errors"]
     done = subprocess.run(

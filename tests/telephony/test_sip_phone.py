@@ -10,11 +10,12 @@ import pytest
 from outdial.domain.outcome import Outcome
 from outdial.ports.voice import Leg
 from tests.media.test_codec import power_at
-from tests.support.baresip import NUMBER, TONE_HERTZ, needs_baresip, phone
+from tests.support.baresip import NUMBER, TONE_HERTZ, phone
+from tests.support.peers import needs
 from tests.support.phones import NotingTalker, course, order, sip_lines
 
 pytest.importorskip("baresip", reason="the extra `sip` is not installed: no wheel for this machine")
-pytestmark = [pytest.mark.sip, needs_baresip]
+pytestmark = [pytest.mark.sip, needs("baresip")]
 
 SPEECH_HERTZ = 1_000
 
