@@ -231,6 +231,36 @@ async def test_three_errors_that_hit_everybody_halt_the_trunk_until_resumed(worl
     assert await world.store.expire(halted_before=world.now, now=world.now) == 0
 
 
+async def test_errors_one_after_the_other_halt_the_trunk_though_each_call_was_taken_note_of(world: World) -> None:
+    batch = await world.submit(10)
+    ending = Ending(Outcome.PROVIDER_REJECTED, "wrong password", Blame.OURS, halts_trunk=True)
+    for _ in range(3):
+        (one,) = await world.dial(batch, 1)
+        await world.report(one.call_key, EventKind.SENT)
+        await world.report(one.call_key, EventKind.ENDED, ending=ending)
+        world.now += 1.0
+    assert (await world.answer(batch)).hold is Hold.TRUNK
+    await world.store.pause(world.workspace_id, batch.public_id, paused=False, now=world.now)
+    (trying,) = await world.dial(batch)
+    await world.report(trying.call_key, EventKind.SENT)
+    assert (await world.answer(batch)).hold is Hold.TRUNK  # that call may be refused like the others
+    await world.report(trying.call_key, EventKind.ANSWERED)
+    assert len(await world.claim(batch)) == 6
+
+
+async def test_an_error_between_calls_that_were_answered_halts_nothing(world: World) -> None:
+    batch = await world.submit(10)
+    ending = Ending(Outcome.PROVIDER_REJECTED, "wrong password", Blame.OURS, halts_trunk=True)
+    for _ in range(4):
+        (refused,) = await world.dial(batch, 1)
+        await world.report(refused.call_key, EventKind.ENDED, ending=ending)
+        world.now += 1.0
+        (fine,) = await world.dial(batch, 1)
+        await world.report(fine.call_key, EventKind.ANSWERED)
+        await world.report(fine.call_key, EventKind.ENDED, ending=Ending(Outcome.COMPLETED, "hung_up"))
+    assert (await world.read(batch)).status_reason == ""
+
+
 async def test_undialled_people_of_a_trunk_halted_for_long_expire(world: World) -> None:
     batch = await world.submit(10)
     ending = Ending(Outcome.PROVIDER_REJECTED, "no balance", Blame.OURS, halts_trunk=True)

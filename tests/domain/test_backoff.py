@@ -73,6 +73,25 @@ def test_a_refused_connection_says_nothing_of_faults() -> None:
     assert TrunkHealth().fault("a").fault("a").refused(1.0).fault("a").halted
 
 
+def test_a_word_before_each_fault_does_not_hide_that_they_come_in_a_row() -> None:
+    health = TrunkHealth()
+    for _ in range(3):
+        health = health.reached().fault("credentials")
+    assert health.halted
+
+
+def test_who_can_be_reached_is_probed_no_longer() -> None:
+    assert refused(3).probe_sent(101.0, answer_within=7.0).reached() == TrunkHealth()
+
+
+def test_a_resumed_trunk_is_tried_by_one_call_until_that_came_to_something() -> None:
+    halted = TrunkHealth().fault("a").fault("a").fault("a")
+    tried = halted.resumed(50.0).probe_sent(50.0, answer_within=7.0).reached()
+    assert tried.room(51.0) == 0
+    assert tried.fault("a").halted
+    assert tried.got_through().room(51.0) == UNLIMITED
+
+
 def test_a_halt_stays_until_somebody_lifts_it() -> None:
     halted = TrunkHealth().fault("a").fault("a").fault("a")
     assert halted.got_through().halted

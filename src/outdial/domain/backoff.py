@@ -68,8 +68,17 @@ class TrunkHealth:
         wait = max(answer_within, backoff(self.refusals + 1 - REFUSALS_BEFORE_PROBING))
         return replace(self, refusals=self.refusals + 1, probe_at=now + wait)
 
+    def reached(self) -> "TrunkHealth":
+        """After the network took note of an order: it can be reached. Whether it takes the call is not said yet.
+
+        So faults stay counted, and a trunk that one more would halt goes on being tried by one call at a time.
+        """
+        if self.faults >= FAULTS_BEFORE_HALT - 1:
+            return self
+        return replace(self, refusals=0, probe_at=None)
+
     def got_through(self) -> "TrunkHealth":
-        """After an answer to a send that is no halting error. A halt stays: it is lifted by people.
+        """After a call that came to something, be it a refusal about itself alone. A halt stays: people lift it.
 
         Reports of calls that were placed before say nothing of the next send, and must not be counted here.
         """

@@ -284,6 +284,9 @@ def _tended(health: TrunkHealth, event: CallEvent, now: float) -> TrunkHealth:
         return health.refused(now) if event.reason == CONNECTION_REFUSED else health
     if event.kind in {EventKind.DOUBTFUL, EventKind.LOST}:
         return health
+    if event.kind in {EventKind.SENT, EventKind.RINGING}:
+        # a trunk may say so of every call, and then refuse them all for its one reason
+        return health.reached()
     return health.got_through()
 
 
