@@ -5,10 +5,8 @@ import contextlib
 import logging
 import random
 import re
-import shutil
 import socket
 import ssl
-import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +18,9 @@ from outdial.app.pool import PoolSettings, WorkerPool
 from outdial.domain.call import CallEvent, EventKind
 from outdial.domain.outcome import Ending, Outcome
 from outdial.ports.voice import Leg
-from outdial.telephony.sip.outcome import FINAL
+from outdial.telephony.sip.outcome import CAUSES, FINAL
+from tests.support.certificates import Authority, Certificate
+from tests.support.peers import needs
 from tests.support.phones import CALLER, CLOCK, Following, NotingTalker, course, order, saying_nothing_for, sip_lines
 from tests.support.sipp import (
     ACK,
@@ -28,13 +28,14 @@ from tests.support.sipp import (
     BYE,
     CANCEL,
     HANGS_UP,
+    SDP,
     TAKE_CSEQ,
     TAKE_WAY_BACK,
     Sipp,
+    asks,
     box,
     free_port,
     invite,
-    needs_sipp,
     refuses,
     reply,
     sipp,
@@ -42,9 +43,10 @@ from tests.support.sipp import (
 )
 
 pytest.importorskip("baresip", reason="the extra `sip` is not installed: no wheel for this machine")
-pytestmark = [pytest.mark.sip, needs_sipp]
+pytestmark = [pytest.mark.sip, needs("sipp")]
 
 CHALLENGE = 'WWW-Authenticate: Digest realm="trunk.test", nonce="47ebe028cda119c35d48", algorithm=MD5, qop="auth"'
+AGAIN = asks("INVITE", sdp=True)
 REFS = '  <Reference variables="from,to,contact"/>\n'
 
 
@@ -112,7 +114,8 @@ async def test_every_final_code_is_what_the_table_says(tmp_path: Path) -> None:
     for (code, row), events in zip(codes.items(), told, strict=True):
         assert ending(events).sip_code == code
         if row is not None:
-            assert ending(events).outcome is row.outcome, code
+            said = ending(events)
+            assert (said.outcome, said.reason, said.blame) == (row.outcome, row.reason, row.blame), code
 
 
 @pytest.mark.parametrize(
@@ -130,6 +133,19 @@ async def test_a_reason_is_read(tmp_path: Path, line: str, reason: str, outcome:
         async with sip_lines() as lines:
             events = await course(lines, order(far.address))
     assert (ending(events).outcome, ending(events).q850) == (outcome, q850)
+
+
+@pytest.mark.parametrize("code", [480, 500, 603])
+async def test_every_cause_is_what_the_table_says(tmp_path: Path, code: int) -> None:
+    endings = {f"9{cause:03}": final(f"{code} Code", f'Reason: Q.850;cause={cause};text="{cause}"') for cause in CAUSES}
+    with sipp(tmp_path, box(endings, ANSWERS + BYE), calls=len(CAUSES)) as far:
+        async with sip_lines() as lines:
+            told = await asyncio.gather(*(course(lines, order(far.address, f"+4930129{c:03}")) for c in CAUSES))
+        assert far.done()
+    for (cause, row), events in zip(CAUSES.items(), told, strict=True):
+        said = ending(events)
+        assert (said.outcome, said.reason, said.blame) == (row.outcome, row.reason, row.blame), cause
+        assert (said.sip_code, said.q850, said.halts_trunk) == (code, cause, row.halts)
 
 
 async def test_no_fast_busy_is_lost(tmp_path: Path) -> None:
@@ -154,14 +170,33 @@ async def test_a_503_with_retry_after_throttles(tmp_path: Path) -> None:
 
 
 async def test_a_503_with_a_limit_text_throttles_and_a_ring_before_it_does_not(tmp_path: Path) -> None:
-    endings = {"0001": final("503 Trunk CPS limit exceeded"), "0002": reply("180 Ringing") + final("503 CPS limit")}
-    with sipp(tmp_path, box(endings, ANSWERS), calls=2) as far:
+    limit, later = final("503 Trunk CPS limit exceeded"), final("503 Service Unavailable", "Retry-After: 3")
+    endings = {
+        "0001": limit,
+        "0002": reply("180 Ringing") + limit,
+        "0003": reply("183 Session Progress", sdp=True) + limit,
+        "0004": reply("183 Session Progress") + later,
+    }
+    with sipp(tmp_path, box(endings, ANSWERS), calls=4) as far:
         async with sip_lines() as lines:
             (*_, plain) = await course(lines, order(far.address, "+49300001"))
-            rang = await course(lines, order(far.address, "+49300002"))
+            rang = [await course(lines, order(far.address, f"+4930000{n}")) for n in (2, 3, 4)]
     assert plain.kind is EventKind.THROTTLED
-    assert ending(rang).outcome is Outcome.NETWORK_ERROR
-    assert rang[-1].rang
+    for events in rang:
+        assert ending(events).outcome is Outcome.NETWORK_ERROR
+        assert events[-1].rang
+
+
+async def test_what_comes_after_a_challenge_is_read_too(tmp_path: Path) -> None:
+    # the challenge is a final answer too, and must not be taken for the one that says how long to wait
+    after = invite() + final("401 Unauthorized", CHALLENGE) + invite()
+    credentials = {"username": "ada", "password": "right"}
+    with sipp(tmp_path, after + final("503 Service Unavailable", "Retry-After: 7"), calls=40) as far:
+        async with sip_lines() as lines:
+            orders = [order(far.address, credentials=credentials) for _ in range(40)]
+            told = await asyncio.gather(*(course(lines, one) for one in orders))
+        assert far.done()
+    assert {(events[-1].kind, events[-1].retry_after) for events in told} == {(EventKind.THROTTLED, 7.0)}
 
 
 def digest_scenario() -> str:
@@ -215,6 +250,69 @@ async def test_a_lost_ack_ends_as_completed_by_the_bye_of_the_far_end(tmp_path: 
         async with sip_lines(NotingTalker()) as lines:
             events = await course(lines, order(far.address))
     assert (ending(events).outcome, ending(events).reason) == (Outcome.COMPLETED, "hung_up")
+
+
+async def test_an_answer_that_is_lost_twice_comes_a_third_time(tmp_path: Path) -> None:
+    lost = reply("200 OK", sdp=True, lost=True)
+    scenario = invite() + reply("180 Ringing") + lost + wait(200) + lost + wait(300) + ANSWERS.replace("180", "183")
+    with sipp(tmp_path, scenario + BYE) as far:
+        async with sip_lines(saying_nothing_for(0.1)) as lines:
+            events = await course(lines, order(far.address))
+        assert far.done()
+    assert kinds(events) == [EventKind.SENT, EventKind.RINGING, EventKind.ANSWERED, EventKind.ENDED]
+    assert ending(events).outcome is Outcome.COMPLETED
+
+
+OTHER_CODEC = SDP.replace("AVP 0 101", "AVP 18").replace("0 PCMU", "18 G729").partition("a=rtpmap:101")[0].rstrip()
+NO_AUDIO = {
+    "in clear": ("required", SDP),
+    "other codec": ("disabled", OTHER_CODEC),
+    "refused": ("disabled", SDP.replace("[media_port]", "0")),
+    "held": ("disabled", SDP + "\na=inactive"),
+    "none": ("disabled", ""),
+    "garbage": ("disabled", "this is no description"),
+}
+"""What we want, and what the far end says of its audio when it answers."""
+
+
+async def test_an_answer_without_audio_that_we_can_use_is_hung_up_and_counts_against_the_trunk(tmp_path: Path) -> None:
+    answers = {
+        f"000{n}": reply("180 Ringing") + reply("200 OK", sdp=bool(sdp), again=True).replace(SDP, sdp) + ACK + BYE
+        for n, (_, sdp) in enumerate(NO_AUDIO.values(), 1)
+    }
+    talker = NotingTalker()
+    with sipp(tmp_path, box(answers, CANCEL), calls=len(answers)) as far:
+        async with sip_lines(talker) as lines:
+            wanted = zip(answers, (encryption for encryption, _ in NO_AUDIO.values()), strict=True)
+            orders = [order(far.address, f"+4930{digits}", media_encryption=wish) for digits, wish in wanted]
+            told = await asyncio.gather(*(course(lines, one) for one in orders))
+        assert far.done()
+    for case, events in zip(NO_AUDIO, told, strict=True):
+        assert kinds(events) == [EventKind.SENT, EventKind.RINGING, EventKind.ENDED], case
+        assert (ending(events).outcome, ending(events).reason) == (Outcome.PROVIDER_REJECTED, "no_audio"), case
+        assert ending(events).halts_trunk, case
+    assert {talk.rate for talk in talker.talks} == {0}  # nobody talked
+
+
+async def test_who_is_held_at_first_is_talked_to_once_there_is_audio(tmp_path: Path) -> None:
+    held = reply("200 OK", sdp=True, again=True).replace(SDP, SDP + "\na=inactive") + ACK
+    scenario = invite(TAKE_WAY_BACK) + held + wait(300) + AGAIN + BYE + REFS
+    with sipp(tmp_path, scenario) as far:
+        async with sip_lines(saying_nothing_for(0.3)) as lines:
+            events = await course(lines, order(far.address))
+        assert far.done(), far.said()
+    assert kinds(events) == [EventKind.SENT, EventKind.ANSWERED, EventKind.ENDED]
+    assert (ending(events).outcome, ending(events).reason) == (Outcome.COMPLETED, "talked")
+
+
+async def test_a_session_that_the_far_end_refreshes_goes_on(tmp_path: Path) -> None:
+    talker = saying_nothing_for(0.8)
+    with sipp(tmp_path, invite(TAKE_WAY_BACK) + ANSWERS + wait(200) + AGAIN + BYE + REFS) as far:
+        async with sip_lines(talker) as lines:
+            events = await course(lines, order(far.address))
+        assert far.done(), far.said()
+    assert (ending(events).outcome, ending(events).reason) == (Outcome.COMPLETED, "talked")
+    assert len(talker.talks[0].heard) > 0.4 * 16_000
 
 
 async def test_a_far_end_that_never_answers_our_bye_keeps_nothing_up(tmp_path: Path) -> None:
@@ -490,20 +588,11 @@ async def test_a_call_over_tcp(tmp_path: Path) -> None:
     assert ending(events).outcome is Outcome.COMPLETED
 
 
-def certificate(folder: Path, *, name: str) -> tuple[Path, Path]:
-    """A key and a certificate that vouches for itself, for one name."""
-    key, cert = folder / "key.pem", folder / "cert.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(cert)]
-    command += ["-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"]
-    subprocess.run(command, check=True, capture_output=True)
-    return key, cert
-
-
 @asynccontextmanager
-async def behind_tls(far: Sipp, key: Path, cert: Path) -> AsyncIterator[str]:
+async def behind_tls(far: Sipp, shown: Certificate) -> AsyncIterator[str]:
     """Debian's sipp has no TLS: what comes in over TLS here goes on to it over TCP; the address to call."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
+    context.load_cert_chain(shown.cert, shown.key)
 
     async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
@@ -522,20 +611,26 @@ async def behind_tls(far: Sipp, key: Path, cert: Path) -> AsyncIterator[str]:
         server.close()
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 @pytest.mark.parametrize(
-    ("name", "trusted", "answers"),
-    [("localhost", True, True), ("localhost", False, False), ("other.example", True, False)],
+    ("name", "known", "expired", "answers"),
+    [
+        ("localhost", True, False, True),
+        ("localhost", False, False, False),
+        ("localhost", True, True, False),
+        ("other.example", True, False, False),
+    ],
+    ids=["right", "unknown issuer", "expired", "wrong name"],
 )
 async def test_a_call_over_tls_to_who_can_show_a_certificate(
-    tmp_path: Path, name: str, trusted: bool, answers: bool
+    tmp_path: Path, name: str, known: bool, expired: bool, answers: bool
 ) -> None:
-    key, cert = certificate(tmp_path, name=name)
-    settings = {"cafile": str(cert)} if trusted else {}
+    trusted = Authority(tmp_path)
+    issuer = trusted if known else Authority(tmp_path, "stranger")
+    shown = issuer.certificate(name, expired=expired)
     with sipp(tmp_path, invite() + ANSWERS + BYE, options=["-t", "t1"]) as far:
         async with (
-            behind_tls(far, key, cert) as address,
-            sip_lines(saying_nothing_for(0.1), reply_secs=3, **settings) as lines,
+            behind_tls(far, shown) as address,
+            sip_lines(saying_nothing_for(0.1), reply_secs=3, cafile=str(trusted.cafile)) as lines,
         ):
             events = await course(lines, order(address, transport="tls"))
         if answers:

@@ -3,7 +3,7 @@
 import pytest
 
 from outdial.domain.outcome import Blame, Ending, Outcome
-from outdial.telephony.sip.outcome import CAUSES, FINAL, Doubtful, End, Throttled, Unsent, classify, read_text
+from outdial.telephony.sip.outcome import CAUSES, FINAL, Doubtful, End, Throttled, Unsent, cause_in, classify, read_text
 
 O = Outcome  # noqa: E741 - a table reads better
 
@@ -181,3 +181,26 @@ def test_a_trunk_that_never_said_a_word_leaves_doubt() -> None:
 def test_what_we_gave_up_unanswered_is_ours(ours: str) -> None:
     ending = ended("Rejected by user", ours=ours)
     assert (ending.outcome, ending.blame) == (Outcome.NETWORK_ERROR, Blame.OURS)
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        ("Q.850;cause=17", 17),
+        (' q.850 ; text="a, Q.850;cause=1" ; cause = 19 ', 19),
+        ("SIP;cause=486, Q.850;cause=17", 17),
+        ("Q.850;text=none, Q.850;cause=21", 21),
+        ("SIP;cause=486", None),
+        ("Q.850;cause=1234", None),
+        ("Q.850", None),
+        ("", None),
+    ],
+)
+def test_a_reason_header_is_read(reason: str, cause: int | None) -> None:
+    assert cause_in(reason) == cause
+
+
+@pytest.mark.parametrize("hostile", [",Q.850;", "Q.850;", '"', 'Q.850;"', "cause=", ";", " "])
+def test_a_reason_as_long_as_a_packet_holds_nothing_up(hostile: str) -> None:
+    # it is read while calls are up; a pattern that goes back and forth takes seconds
+    assert cause_in(hostile * (65_000 // len(hostile))) is None

@@ -27,6 +27,8 @@ from outdial.telephony.sip.stack import TRACED_SECS, InDoubt, NotSent, Stack, St
 
 STOPPED_SECS = 60.0
 """How long a stop is remembered for an order that has not come yet; its send deadline is over long before."""
+NO_AUDIO_SECS = 2.0
+"""How long somebody who answered is kept on a line without audio: an exchange may hold a call for a moment first."""
 CLOSE_SECS = 5.0
 """How long the stack may take to end a call that we hung up."""
 
@@ -137,6 +139,7 @@ class _Call:
         self._told_sent = False
         self._rang = False
         self._answered_at: float | None = None
+        self._told_answered = False
 
     # --- sending
 
@@ -203,6 +206,8 @@ class _Call:
 
     def _time_is_up(self, reason: str) -> None:
         if reason == "no_reply" and self._was_heard:
+            return
+        if reason == "no_audio" and self._talk_at_last():
             return
         self._end(reason)
 
@@ -289,6 +294,8 @@ class _Call:
                 self._leg.pressed(event.text[:1].upper())
             case Event.CALL_CLOSED:
                 self._closed(event.text or "")
+            case _:
+                self._talk_at_last()  # it may be about the audio
 
     def _heard(self) -> None:
         """The trunk answered: the order has arrived."""
@@ -311,20 +318,37 @@ class _Call:
         for timer in self._timers:
             timer.cancel()
         self._after(self._order.talk_secs, "time_limit")
-        # the person waits: the first word goes before the report
+        if not self._talk_at_last():
+            self._after(NO_AUDIO_SECS, "no_audio")
+
+    def _talk_at_last(self) -> bool:
+        """Begin to talk, once, as soon as somebody answered and there is audio; whether there is.
+
+        Only then the call is told to be answered: without audio it comes to nothing, and that may be the trunk's fault.
+        """
+        if self._answered_at is None or self._told_answered:
+            return self._told_answered
         leg = self._open_leg()
-        if leg is not None and self._talk is not None:
+        if leg is None:
+            return False
+        # the person waits: the first word goes before the report
+        if self._talk is not None:
             leg.record(self._recording(leg.rate))
             self._talking = asyncio.create_task(self._converse(self._talk, leg), name=f"talk {self._order.call_key}")
-        self._tell(EventKind.ANSWERED)
+        self._told_answered = True
+        self._events.put_nowait(replace(self._event(EventKind.ANSWERED), at=self._answered_at))
+        return True
 
     def _open_leg(self) -> QueuedLeg | None:
+        """The leg, as long as there is audio: early media may have been of another kind."""
         call = self._stacked
-        if self._leg is None and call is not None:
-            try:
-                line = self._lines.stack.audio(call)
-            except NotSent:
-                return None
+        if call is None:
+            return None
+        try:
+            line = self._lines.stack.audio(call)
+        except NotSent:
+            return None
+        if self._leg is None:
             self._leg = QueuedLeg(line, self._lines.frames, press=lambda digits: self._lines.stack.press(call, digits))
             self._leg.start()
         return self._leg
@@ -353,7 +377,8 @@ class _Call:
         if self._leg is not None:
             self._leg.stop()
         status, _ = read_text(text)
-        if status is not None and self._stacked is not None and not self._stacked.traced.final:
+        unexplained = self._answered_at is None and not self._ours
+        if unexplained and self._stacked is not None and (status is None or self._stacked.traced.final != status):
             # the message itself says more (Retry-After, a second Reason), and comes by another way, a moment behind
             asyncio.get_running_loop().call_later(TRACED_SECS, self._conclude, text)
         else:
@@ -369,6 +394,7 @@ class _Call:
             retry_after=traced.retry_after,
             heard=self._told_sent or status is not None or traced.heard,
             rang=self._rang or traced.rang,
+            accepted=traced.final is not None and traced.final < 300,
             answered=self._answered_at is not None,
             ours=self._ours,
         )

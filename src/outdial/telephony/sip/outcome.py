@@ -32,9 +32,14 @@ class End:
     """Any answer came, 100 Trying included."""
     rang: bool = False
     """180 or 183 came."""
+    accepted: bool = False
+    """A 2xx came."""
     answered: bool = False
     ours: str = ""
-    """Why we ended it, "" if we did not: ring_limit, time_limit, given_up, late, talked, agent_failed, no_reply."""
+    """Why we ended it, "" if we did not.
+
+    ring_limit, time_limit, given_up, late, talked, agent_failed, no_reply, no_audio.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +170,9 @@ ENDED: dict[str, tuple[str, Blame]] = {
 }
 """How a call that was answered ended; whatever else we did ourselves is `node_lost` (of a cancel the fold knows)."""
 
+NO_AUDIO = _ours("no_audio", halts=True)
+"""Somebody answered, and the far end's audio can't be used: not encrypted as required, no codec of ours, held."""
+
 NOBODY_THERE = (
     "connection refused",
     "no local address",
@@ -191,6 +199,8 @@ def classify(end: End) -> Verdict:
 
 
 def _answered(end: End) -> Ending:
+    if end.ours == "no_audio":
+        return _ending(NO_AUDIO, end)
     lost = not end.ours and "rtp stream error" in end.text
     reason, blame = ENDED.get("media_lost" if lost else end.ours, ("node_lost", Blame.OURS))
     return Ending(Outcome.COMPLETED, reason, blame, provider_code=end.text[:80])
@@ -210,6 +220,8 @@ def _given_up(end: End) -> Verdict:
 def _without_code(end: End) -> Verdict:
     """Errors of transport: what can't have left is unsent, the rest is doubt."""
     text = end.text.lower()
+    if end.accepted:  # the stack could not read what the far end says of its audio, and has hung up
+        return _ending(NO_AUDIO, end)
     if not end.heard and any(words in text for words in NOBODY_THERE):
         return Unsent(CONNECTION_REFUSED)
     if not end.heard and any(words in text for words in BAD_CERTIFICATE):
@@ -279,10 +291,22 @@ def _ending(row: Row, end: End) -> Ending:
 
 
 _STATUS = re.compile(r"([1-6][0-9]{2}) ?")
-_Q850 = re.compile(r"Q\.850\s*;[^,]*?cause\s*=\s*([0-9]{1,3})", re.IGNORECASE)
+_QUOTED = re.compile(r'"[^"]*"')
+_CAUSE = re.compile(r"cause[ \t]*=[ \t]*([0-9]{1,3})(?![0-9])", re.IGNORECASE)
 
 
 def read_text(text: str) -> tuple[int | None, int | None]:
     """The final code and the Q.850 cause in the stack's words for an ending."""
-    status, q850 = _STATUS.match(text), _Q850.search(text)
-    return (int(status[1]) if status else None), (int(q850[1]) if q850 else None)
+    status = _STATUS.match(text)
+    return (int(status[1]) if status else None), cause_in(text)
+
+
+def cause_in(reason: str) -> int | None:
+    """The Q.850 cause in a Reason header (RFC 3326), which may have several; read in one pass, whoever wrote it."""
+    for value in _QUOTED.sub("", reason).split(","):
+        protocol, *params = (part.strip() for part in value.split(";"))
+        if protocol.upper() == "Q.850":
+            for param in params:
+                if found := _CAUSE.match(param):
+                    return int(found[1])
+    return None

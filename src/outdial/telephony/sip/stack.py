@@ -37,6 +37,7 @@ from baresip.ua import UserAgent
 from outdial.media.resample import Resampler
 from outdial.runtime.log import get_logger
 from outdial.telephony.sip.config import Config, Trunk
+from outdial.telephony.sip.outcome import cause_in
 
 EXIT_CODE = 70
 CODECS = {"PCMU/8000": "pcmu", "PCMA/8000": "pcma", "G722/8000": "g722/16000/1", "opus/48000": "opus/48000/2"}
@@ -70,8 +71,8 @@ class Traced:
 
     heard: bool = False
     rang: bool = False
-    final: bool = False
-    """The final answer was seen."""
+    final: int | None = None
+    """The latest final answer; before it there may have been a challenge, or two."""
     retry_after: float | None = None
     q850: int | None = None
     """Of any Reason header: the events tell the first one alone."""
@@ -245,16 +246,15 @@ class Stack:
     def _on_message(self, message: "Message") -> None:
         """A SIP message that was sent or came; from the log thread by way of the loop."""
         traced = self._traces.get(message.call_id)
-        if traced is None:
+        if traced is None or message.sent or message.status is None:
             return
-        if not message.sent and message.status is not None:
-            first, traced.heard = not traced.heard, True
-            traced.rang = traced.rang or message.status in {180, 183}
-            traced.final = traced.final or message.status >= 300
-            traced.q850 = message.q850 if message.q850 is not None else traced.q850
-            traced.retry_after = message.retry_after if message.retry_after is not None else traced.retry_after
-            if first:
-                traced.on_heard()
+        first, traced.heard = not traced.heard, True
+        traced.rang = traced.rang or message.status in {180, 183}
+        traced.final = message.status if message.status >= 200 else traced.final
+        traced.q850 = message.q850 if message.q850 is not None else traced.q850
+        traced.retry_after = message.retry_after if message.status >= 200 else traced.retry_after
+        if first:
+            traced.on_heard()
 
 
 class _Dialled(asyncio.Future[Any]):
@@ -420,9 +420,7 @@ class Message:
 _CALL_ID = re.compile(r"^(?:Call-ID|i)[ \t]*:[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)
 _STATUS_LINE = re.compile(r"^SIP/2\.0 ([1-6][0-9]{2})\b", re.MULTILINE)
 _RETRY_AFTER = re.compile(r"^Retry-After[ \t]*:[ \t]*([0-9]{1,9})", re.IGNORECASE | re.MULTILINE)
-_REASON = re.compile(
-    r"^Reason[ \t]*:(?:.*,)?[ \t]*Q\.850[ \t]*;.*?cause[ \t]*=[ \t]*([0-9]{1,3})", re.IGNORECASE | re.MULTILINE
-)
+_REASON = re.compile(r"^Reason[ \t]*:(.*)", re.IGNORECASE | re.MULTILINE)
 _INVITE = re.compile(r"^(?:CSeq)[ \t]*:[ \t]*[0-9]+[ \t]+INVITE\b", re.IGNORECASE | re.MULTILINE)
 
 
@@ -432,13 +430,14 @@ def read_message(text: str) -> Message | None:
     call_id = _CALL_ID.search(text)
     if call_id is None or not _INVITE.search(text):
         return None
-    status, retry_after, q850 = _STATUS_LINE.search(text), _RETRY_AFTER.search(text), _REASON.search(text)
+    status, retry_after = _STATUS_LINE.search(text), _RETRY_AFTER.search(text)
+    causes = (cause_in(reason) for reason in _REASON.findall(text))
     return Message(
         sent,
         call_id[1],
         int(status[1]) if status else None,
         float(retry_after[1]) if retry_after else None,
-        int(q850[1]) if q850 else None,
+        next((cause for cause in causes if cause is not None), None),
     )
 
 
