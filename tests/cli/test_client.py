@@ -116,6 +116,15 @@ def test_an_act_that_is_no_act_of_ours_to_repeat_is_sent_once(fake: Fake) -> Non
     assert len(fake.seen) == 1
 
 
+def test_what_is_not_ours_to_repeat_is_sent_again_only_where_nothing_was_done(fake: Fake) -> None:
+    fake.answers = [says(503, {"detail": {"message": "not now"}}, retry_after="0"), says(200, {"id": 1})]
+    assert fake.client.post("/agents/create", {}, again=False) == {"id": 1}
+    fake.answers = [says(503, {"detail": {"message": "nobody can say"}})]
+    with pytest.raises(Refused, match="nobody can say"):
+        fake.client.post("/agents/create", {}, again=False)
+    assert len(fake.seen) == 3
+
+
 def test_after_four_tries_nobody_knows(fake: Fake) -> None:
     fake.answers = [hangs_up]
     with pytest.raises(NoAnswer, match="does `outdial serve` run there"):

@@ -279,6 +279,26 @@ async def test_a_twin_of_a_retry_opens_no_second_round(world: World) -> None:
     assert (await world.retry(batch, request=key(world, "other"))).batch.retry_count == 2
 
 
+async def test_an_act_whose_answer_nobody_heard_is_repeated_for_longer(world: World) -> None:
+    unheard = replace(key(world), unheard_secs=120)
+    first = await world.submit(5, request=unheard)
+    world.now += 100
+    assert (await world.submit(5, request=unheard)).id == first.id
+    await world.store.note_answer(unheard, now=world.now)
+    world.now += 9
+    assert (await world.submit(5, request=unheard)).id == first.id
+    world.now += 2
+    assert (await world.submit(5, request=unheard)).id != first.id
+
+
+async def test_a_note_makes_no_time_longer(world: World) -> None:
+    first = await world.submit(5, request=key(world))
+    world.now += 9
+    await world.store.note_answer(key(world), now=world.now)
+    world.now += 2
+    assert (await world.submit(5, request=key(world))).id != first.id
+
+
 async def test_a_twin_after_a_cancel_gets_the_batch_as_it_is_and_after_a_delete_nothing(world: World) -> None:
     batch = await world.submit(5, request=key(world))
     await world.cancel(batch)

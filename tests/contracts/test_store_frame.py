@@ -15,7 +15,7 @@ from typing import Any, Self
 import psycopg
 import pytest
 
-from outdial.domain.errors import BadSetting, NotFound, Unavailable
+from outdial.domain.errors import BadSetting, Doubtful, NotFound, Unavailable
 from outdial.runtime import failpoint
 from outdial.store import queries
 from outdial.store.op import Failure, Footprint, Kind, Lane, Reads, Single, Tx
@@ -96,8 +96,8 @@ def extended(store: SqlStore) -> SqlStore:
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[SqlStore]:
-    store = extended(open_store(url, secret=SECRET))
+async def opened(url: str, **settings: Any) -> AsyncIterator[SqlStore]:
+    store = extended(open_store(url, secret=SECRET, **settings))
     await store.start()
     await store.create_workspace("first", now=0)
     try:
@@ -296,7 +296,7 @@ async def test_what_fails_before_the_commit_is_undone(store: SqlStore) -> None:
 
 
 async def test_what_fails_after_the_commit_is_committed(store: SqlStore) -> None:
-    with failpoint.armed("after_commit=raise@1"), pytest.raises(Unavailable):
+    with failpoint.armed("after_commit=raise@1"), pytest.raises(Doubtful):
         await store._ask(Note(), "done")
     assert await words(store) == ["done"]
     assert await store._ask(Note(), "more") == "MORE", "the thread lives on"
@@ -331,7 +331,7 @@ async def test_a_commit_that_nobody_can_look_up_is_told_as_such(postgres_url: st
         store.writer._patience_secs = 0.3
         await store._ask(Note(), "before")
         proxy.lose_next("answer", for_good=True)
-        with pytest.raises(Unavailable, match="nobody can say"):
+        with pytest.raises(Doubtful, match="nobody can say"):
             await store._ask(Note(), "doubtful")
 
 
@@ -390,6 +390,20 @@ async def test_requests_wait_while_the_server_restarts() -> None:
             assert time.monotonic() - began < 5
             await asyncio.to_thread(server.start)
             assert await store._ask(Note(), "at last") == "AT LAST"
+
+        async with opened(server.url, patience_secs=1.0) as store:
+            await store._ask(Note(), "still there")
+            with server.frozen():  # its sockets are open, and nobody answers on them
+                began = time.monotonic()
+                asked = asyncio.ensure_future(store._ask(Note(), "undone"))
+                with pytest.raises(Unavailable):
+                    await words(store)
+                with pytest.raises(Unavailable) as told:
+                    await asked
+                assert not isinstance(told.value, Doubtful), "no COMMIT was sent"
+                assert time.monotonic() - began < 10
+            assert await store._ask(Note(), "done") == "DONE"
+            assert "undone" not in await words(store)
     finally:
         await asyncio.to_thread(server.remove)
 

@@ -8,7 +8,7 @@ import pytest
 
 from outdial.batches.replay import Twins
 from outdial.domain.batch import BatchStatus, Counters
-from outdial.domain.errors import NotFound, Unavailable
+from outdial.domain.errors import Doubtful, NotFound, Unavailable
 from outdial.ports.store import Answered, BatchRow, RequestKey, Store
 from outdial.runtime.clock import ManualClock, SystemClock
 
@@ -54,6 +54,7 @@ class Kept:
         self.gate = asyncio.Event()
         self.gate.set()
         self.failures: list[Exception] = []
+        self.noted: list[RequestKey] = []
 
     async def replayed(self, request: RequestKey, *, now: float) -> Answered | None:
         await asyncio.sleep(0)
@@ -61,6 +62,11 @@ class Kept:
             raise NotFound("batch", "btcal_1")
         kept = self.answers.get(request.key)
         return None if kept is None else replace(kept, replayed=True)
+
+    async def note_answer(self, request: RequestKey, *, now: float) -> None:
+        self.noted.append(request)
+        if self.failures:
+            raise self.failures.pop(0)
 
     async def batch(self, workspace_id: int, public_id: str) -> BatchRow:
         return BATCH
@@ -103,6 +109,32 @@ async def test_if_the_first_failed_one_twin_runs(kept: Kept) -> None:
     assert kept.acts == 2
     assert sum(isinstance(one, Unavailable) for one in answers) == 1
     assert sum(isinstance(one, Answered) and not one.replayed for one in answers) == 1
+
+
+async def test_an_answer_is_noted_once_and_a_failure_never(kept: Kept) -> None:
+    twins = twins_of(kept)
+    lasting = replace(KEY, unheard_secs=120.0)
+    kept.failures = [Doubtful("nobody knows")]
+    with pytest.raises(Doubtful):
+        await twins.once(lasting, kept.act)
+    await asyncio.sleep(0.01)
+    assert kept.noted == []
+    await asyncio.gather(*(twins.once(lasting, kept.act) for _ in range(5)))
+    await asyncio.sleep(0.01)
+    assert kept.noted == [lasting]
+
+
+async def test_a_note_that_fails_harms_nobody(kept: Kept) -> None:
+    lasting = replace(KEY, unheard_secs=120.0)
+
+    async def act() -> Answered:
+        answered = await kept.act()
+        kept.failures = [Unavailable("the database went away")]
+        return answered
+
+    assert not (await twins_of(kept).once(lasting, act)).replayed
+    await asyncio.sleep(0.01)
+    assert (kept.noted, kept.failures) == ([lasting], [])
 
 
 async def test_a_twin_waits_no_longer_than_told(kept: Kept) -> None:

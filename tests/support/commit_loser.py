@@ -13,6 +13,8 @@ Loss = Literal["question", "answer"]
 
 # PostgreSQL's protocol: whether a statement comes alone or behind others in one packet, its text ends with NUL
 _COMMIT = b"commit\x00"
+_WRITER = b" committer "
+"""Only sessions that write say so; a reader's COMMIT is none."""
 
 
 class CommitLoser:
@@ -24,32 +26,42 @@ class CommitLoser:
         self._folder = Path(tempfile.mkdtemp(prefix="outdial-px-"))
         self._lingers = server_lingers
         self._loss: Loss | None = None
+        self._passing = 0
         self._for_good = False
         self.lost = threading.Event()
         self.url = urlunsplit(urlsplit(url)._replace(query=f"host={quote(str(self._folder), safe='')}"))
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(self._folder / ".s.PGSQL.5432"))
-        self._listener.listen(20)
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._listen()
 
-    def lose_next(self, loss: Loss, *, for_good: bool = False) -> None:
+    def lose_next(self, loss: Loss, *, passing: int = 0, for_good: bool = False) -> None:
         """Lose the next COMMIT itself (`question`: it never reaches the server) or what the server says to it.
 
-        `for_good`: nobody can connect after that.
+        `passing`: so many COMMITs are let through before. `for_good`: nobody can connect after that, until `reopen`.
         """
         self.lost.clear()
+        self._passing = passing
         self._loss = loss
         self._for_good = for_good
+
+    def reopen(self) -> None:
+        """Whoever comes is let through again."""
+        self._folder.mkdir(exist_ok=True)
+        self._listen()
 
     def close(self) -> None:
         """Nobody can connect any more."""
         shutil.rmtree(self._folder, ignore_errors=True)
         _hang_up(self._listener)
 
-    def _accept(self) -> None:
+    def _listen(self) -> None:
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self._folder / ".s.PGSQL.5432"))
+        self._listener.listen(20)
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def _accept(self, listener: socket.socket) -> None:
         with suppress(OSError):
             while True:
-                client, _ = self._listener.accept()
+                client, _ = listener.accept()
                 server = socket.socket(socket.AF_UNIX)
                 server.connect(self._server)
                 answers_lost = threading.Event()
@@ -57,9 +69,14 @@ class CommitLoser:
                     threading.Thread(target=way, args=(client, server, answers_lost), daemon=True).start()
 
     def _ask(self, client: socket.socket, server: socket.socket, answers_lost: threading.Event) -> None:
+        writes = False
         with suppress(OSError):
             while data := client.recv(65536):
-                loss = self._loss if _COMMIT in data else None
+                writes = writes or _WRITER in data
+                loss = self._loss if writes and _COMMIT in data else None
+                if loss is not None and self._passing:
+                    self._passing -= 1
+                    loss = None
                 if loss is None:
                     server.sendall(data)
                     continue

@@ -91,11 +91,10 @@ class PostgresServer:
     def frozen(self) -> Iterator[None]:
         """Stopped with all its processes (each leads a group of its own), and continued."""
         assert self._process is not None
-        postmaster = self._process.pid
-        kept = [
-            int(pid) for path in Path(f"/proc/{postmaster}/task").glob("*/children") for pid in path.read_text().split()
-        ]
-        for pid in (postmaster, *kept):
+        (postmaster,) = _children(self._process.pid)  # of its keeper
+        os.kill(postmaster, signal.SIGSTOP)  # first: so it starts no more
+        kept = _children(postmaster)
+        for pid in kept:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
         try:
@@ -194,6 +193,10 @@ class Databases:
     def _do(self, command: sql.Composed) -> None:
         with psycopg.connect(self._server_url, autocommit=True) as connection:
             connection.execute(command)
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
 
 
 def _demoted() -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Every error as an answer: the one place where they become HTTP.
 
 A refusal that is final is 400, 401, 403, 404, 413 or 422: the official clients send a 409, 429 or 5xx again, all by
-themselves. Only "not now" is 503, with the seconds after which to come back.
+themselves. Only "not now" is 503, with the seconds after which to come back: nothing was done then. A 503 without them
+is a write of which nobody can say whether it was done.
 """
 
 import math
@@ -13,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from outdial.api.answers import json_answer
-from outdial.domain.errors import Complaint, NotAllowed, NotFound, Refused, Unavailable, Unprocessable
+from outdial.domain.errors import Complaint, Doubtful, NotAllowed, NotFound, Refused, Unavailable, Unprocessable
 from outdial.runtime.log import get_logger
 
 MOST_COMPLAINTS = 100
@@ -87,6 +88,9 @@ def _complained(complaints: list[Complaint]) -> Response:
 
 
 async def _unavailable(request: Request, error: Unavailable) -> Response:
+    if isinstance(error, Doubtful):
+        message = f"{error}; look before you do it again"
+        return refusal(request, 503, kind="service_unavailable", code="outcome_unknown", message=message)
     answer = refusal(request, 503, kind="service_unavailable", code="unavailable", message=str(error))
     answer.headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
     return answer

@@ -12,6 +12,9 @@ from outdial.ports.store import Answered, KeyOwner, RequestKey
 HEADER = "idempotency-key"
 KEPT_SECS = 24 * 3600.0
 """An Idempotency-Key of the caller's own names one act for a day."""
+UNHEARD_SECS = 120.0
+"""How long a twin gets the answer of an act at least, where nobody noted that the first one was answered: the database
+went away in its commit, or the server died. Longer than a client tries again."""
 LONGEST = 256
 
 
@@ -26,7 +29,8 @@ def request_key(request: Request, caller: KeyOwner, body: bytes) -> RequestKey |
     replay_secs = context_of(request).replay_secs
     if replay_secs <= 0:
         return None
-    return RequestKey(caller.workspace_id, _digest(request, caller, b"body", body), replay_secs)
+    name = _digest(request, caller, b"body", body)
+    return RequestKey(caller.workspace_id, name, replay_secs, unheard_secs=UNHEARD_SECS)
 
 
 def marked(answer: Response, answered: Answered) -> Response:

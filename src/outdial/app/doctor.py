@@ -30,6 +30,8 @@ from outdial.store.secrets import Vault
 
 ANSWER_SECS = 4.0
 """How long whoever is asked over the network may take."""
+COUNT_SECS = 60.0
+"""How long the database may take for one question: some read a whole table."""
 SHOWN = 10
 """Findings of one kind that are listed; the others are counted."""
 MIB = 1024 * 1024
@@ -135,7 +137,7 @@ class _Database:
             )
             return
         try:
-            engine = engine_of(self._settings.database)
+            engine = engine_of(self._settings.database, patience_secs=COUNT_SECS)
             reader = engine.reader()
         except Exception as error:  # noqa: BLE001 - any driver's
             yield failed(

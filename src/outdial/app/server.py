@@ -127,6 +127,7 @@ def _build(settings: Settings, listening: socket.socket, hurry: asyncio.Event) -
         secret=secret,
         node_timeout_secs=settings.node_timeout_secs,
         limits=ClaimLimits(settings.workspace_concurrency, settings.look_up_secs),
+        patience_secs=settings.database_secs,
     )
     rings = open_signal(settings.database, clock)
     keys = CallbackKeys(secret.encode())

@@ -147,6 +147,11 @@ class Settings:
     replay_secs: float = _setting(
         _seconds(0, 86_400), "How long a request sent again gets the first answer; 0: never", default=10.0
     )
+    database_secs: float = _setting(
+        _seconds(1, 60),
+        "How long a write waits for a database that is away or stands still, then it is 503; a read half as long",
+        default=10.0,
+    )
     workspace_concurrency: int = _setting(_whole(1, 1_000_000), "Calls at once of one workspace", default=100)
     workers: int = _setting(_whole(1, 64), "Call workers of each provider", default=1)
     calls_per_worker: int = _setting(_whole(1, 100_000), "Calls that one call worker has at once", default=1_000)

@@ -7,6 +7,7 @@ it neither acts a second time nor stages ten thousand rows in vain.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from outdial.domain.errors import Unavailable
 from outdial.ports.store import Answered, RequestKey, Store
@@ -26,6 +27,7 @@ class Twins:
         self._clock = clock
         self._wait_secs = wait_secs
         self._under_way: dict[tuple[int, str], asyncio.Task[Answered]] = {}
+        self._notes: set[asyncio.Task[None]] = set()
 
     async def once(self, request: RequestKey | None, act: Act) -> Answered:
         """Do the act, or give the answer that a twin of this request got; without a key every request is its own."""
@@ -46,13 +48,22 @@ class Twins:
         name = _name(request)
         task = asyncio.create_task(_run(act), name="act")
         self._under_way[name] = task
-        task.add_done_callback(lambda done: self._over(name, done))
+        task.add_done_callback(lambda done: self._over(request, done))
         return task
 
-    def _over(self, name: tuple[int, str], task: asyncio.Task[Answered]) -> None:
-        del self._under_way[name]
-        if not task.cancelled():
-            task.exception()  # heard: whoever waited got it, and nobody else needs to
+    def _over(self, request: RequestKey, task: asyncio.Task[Answered]) -> None:
+        del self._under_way[_name(request)]
+        # its exception is heard here: whoever waited got it, and nobody else needs to
+        if task.cancelled() or task.exception() is not None or request.unheard_secs <= request.replay_secs:
+            return
+        note = asyncio.create_task(self._note(request), name="note answer")
+        self._notes.add(note)
+        note.add_done_callback(self._notes.discard)
+
+    async def _note(self, request: RequestKey) -> None:
+        """Behind the answer, which does not wait for it; if it fails, twins get the answer for longer."""
+        with suppress(Unavailable):
+            await self._store.note_answer(request, now=self._clock.now())
 
     async def _succeeded(self, first: asyncio.Task[Answered], *, until: float) -> bool:
         """Wait for the first; False if it failed, so that the twin may run."""

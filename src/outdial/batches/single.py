@@ -14,7 +14,7 @@ from outdial.batches.order import OrderHead
 from outdial.batches.people import Person, check_people
 from outdial.batches.submit import accept
 from outdial.domain.attempt import AttemptState
-from outdial.domain.errors import Complaint, Invalid, Unprocessable
+from outdial.domain.errors import Complaint, Invalid, Unavailable, Unprocessable
 from outdial.domain.outcome import Outcome
 from outdial.domain.recipient import FINAL
 from outdial.ports.signal import Topic
@@ -67,7 +67,11 @@ async def place(desk: Desk, workspace_id: int, order: SingleCall, request: Reque
     answered = await desk.twins.once(request, lambda: _act(desk, workspace_id, order, request))
     if not answered.replayed:
         await desk.ring(Topic.WORK)
-    return await _told(desk, answered)
+    try:
+        return await _told(desk, answered)
+    except Unavailable as error:  # it is ordered all the same: "not now" would say that it is not
+        why = f"ordered; what becomes of it can't be told: {error}"
+        return Placed(answered, success=True, message=why, conversation_id=None, provider_call_id=None)
 
 
 async def _act(desk: Desk, workspace_id: int, order: SingleCall, request: RequestKey | None) -> Answered:

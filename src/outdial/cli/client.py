@@ -137,7 +137,7 @@ class Client:
             try:
                 return self._opener.open(request, timeout=WITHIN_SECS)  # type: ignore[no-any-return]
             except HTTPError as error:
-                may = again or error.code == 503  # nothing was done then
+                may = again or (error.code == 503 and "retry-after" in error.headers)  # nothing was done then
                 if error.code < 500 or not left or not may:
                     raise self._refusal(error) from None
                 time.sleep(_pause(error.headers.get("retry-after")))

@@ -11,7 +11,8 @@ OutdialError
 │   ├── StillGoing         400: the call is not over
 │   └── Unprocessable      422: the request does not have the published shape
 ├── OverLimit              more was taken from a limit than it has room for
-├── Unavailable            503: we can't know or do it now; says after how many seconds to come back
+├── Unavailable            503: not now, and nothing was done; says after how many seconds to come back
+│   └── Doubtful           503: nobody can say whether it was done
 └── BadSetting             a setting is wrong; told at start
 """
 
@@ -128,13 +129,16 @@ class OverLimit(OutdialError):
 
 
 class Unavailable(OutdialError):
-    """Not now: the database is away or a twin of this request is still at work."""
+    """Not now: the database is away or a twin of this request is still at work. Nothing was changed."""
 
-    def __init__(self, message: str, *, retry_after: float = 1.0, committed: bool = False) -> None:
+    def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         """Seconds."""
-        self.committed = committed
+
+
+class Doubtful(Unavailable):
+    """The database went away in the commit: it may have been done, or not."""
 
 
 class BadSetting(OutdialError):

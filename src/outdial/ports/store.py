@@ -341,6 +341,8 @@ class RequestKey:
     """How long after its answer a twin still gets it."""
     content: str = ""
     """Digest of the body where `key` is of the caller's own naming."""
+    unheard_secs: float = 0.0
+    """How long at least, as long as nobody has noted that the answer was given (Store.note_answer)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -628,6 +630,10 @@ class Store(Protocol):
 
     async def replayed(self, request: RequestKey, *, now: float) -> Answered | None:
         """The answer that a twin of this request got, if it is still to be repeated; NotFound if deleted since."""
+        ...
+
+    async def note_answer(self, request: RequestKey, *, now: float) -> None:
+        """The act was answered at this time: from now on its twins have `replay_secs`, and no longer."""
         ...
 
     async def batch(self, workspace_id: int, public_id: str, *, now: float | None = None) -> BatchRow:

@@ -1,12 +1,14 @@
 """Acts that can ring a phone, each with its answer: a twin of the request gets the first one's."""
 
+from dataclasses import dataclass
+
 import msgspec
 
 from outdial.domain.batch import BatchStatus
 from outdial.domain.errors import Invalid, NotFound
 from outdial.ports.store import Answered, BatchRow, RequestKey
 from outdial.store.instants import micros
-from outdial.store.op import Reads, Row, Tx
+from outdial.store.op import Reads, Row, Single, Tx
 from outdial.store.rows import batch_row
 
 
@@ -36,8 +38,32 @@ def answer(tx: Tx, request: RequestKey | None, answered: Answered, now: int) -> 
         content=request.content,
         answer=msgspec.json.encode(answered.batch).decode(),
         now=now,
-        expires_at=now + micros(request.replay_secs),
+        expires_at=now + micros(max(request.replay_secs, request.unheard_secs)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An act whose answer was given."""
+
+    request: RequestKey
+    now: float
+
+
+class NoteAnswer(Single[Heard, None]):
+    """Let the time of its twins run from the answer, not from the commit, whose own answer may have been lost."""
+
+    name = "note_answer"
+    order = 72
+
+    def one(self, tx: Tx, request: Heard) -> None:
+        """Never longer than it was."""
+        tx.put(
+            "request_heard",
+            workspace_id=request.request.workspace_id,
+            key=request.request.key,
+            expires_at=micros(request.now + request.request.replay_secs),
+        )
 
 
 def replay(tx: Reads, request: RequestKey, now: int) -> Answered | None:

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, TypeAlias
 
-from outdial.domain.errors import Unavailable
+from outdial.domain.errors import Doubtful, Unavailable
 from outdial.runtime import failpoint
 from outdial.runtime.log import get_logger
-from outdial.store.engine import Engine, Trouble, WriteSession
+from outdial.store.engine import PATIENCE_SECS, Engine, Trouble, WriteSession
 from outdial.store.op import Failure, Footprint, Kind, Lane, Tx
 
 log = get_logger()
@@ -32,8 +32,6 @@ COLLECT_LOOKS = 5
 GROUP_SIZE = 500
 BUSY_FROM = 16
 """Requests in sight (those just committed and those waiting) from which a group is worth waiting for."""
-PATIENCE_SECS = 10.0
-"""How long a request waits for a database that is away or in conflict."""
 CONFLICT_TRIES = 4
 CONFLICT_SECS = 5.0
 """After which nothing is tried again for a conflict: the thread has other groups to serve."""
@@ -114,6 +112,7 @@ class GroupCommitter:
         group_size: int = GROUP_SIZE,
         patience_secs: float = PATIENCE_SECS,
     ) -> None:
+        """Make it; `patience_secs`: how long a request waits for a database that is away or in conflict."""
         self.stats = Stats()
         self.answered: Callable[[Lane, float], None] = _nobody
         """Told of each request, from the thread, how many seconds it took from asking to the answer."""
@@ -187,7 +186,7 @@ class GroupCommitter:
             except Exception:
                 log.exception("group of writes died", kinds=_kinds(jobs))
                 for job in jobs:
-                    job.fail(Unavailable("the writer failed; see the log"))
+                    job.fail(Doubtful("the writer failed, and nobody can say whether it was done"))
             self._deliver(jobs)
             self._last_group = len(jobs)
         self._drop_session()
@@ -235,7 +234,8 @@ class GroupCommitter:
     def _after(self, error: Exception, jobs: list[Job], course: "_Course") -> list[Job]:
         """Deal with a transaction that was undone; the jobs that are to be tried again together."""
         if isinstance(error, _Doubt):
-            return _fail(jobs, "the database went away in the commit, and nobody can say whether it was done", error)
+            why = "the database went away in the commit, and nobody can say whether it was done"
+            return _fail(jobs, why, error, Doubtful)
         match self._engine.trouble(error):
             case Trouble.LOST:
                 return self._after_loss(error, jobs, course)
@@ -393,12 +393,12 @@ def _resolve(jobs: list[Job]) -> None:
             future.set_result(job.answer)
 
 
-def _fail(jobs: list[Job], why: str, error: Exception) -> list[Job]:
-    """Answer all of them `Unavailable`; nobody is left. What the database said is for the log, not for callers."""
+def _fail(jobs: list[Job], why: str, error: Exception, told: type[Unavailable] = Unavailable) -> list[Job]:
+    """Tell all of them; nobody is left. What the database said is for the log, not for callers."""
     if jobs:
         log.error("writes failed", why=why, kinds=_kinds(jobs), error=_words(error))
     for job in jobs:
-        unavailable = Unavailable(why)
+        unavailable = told(why)
         unavailable.__cause__ = error
         job.fail(unavailable)
     return []

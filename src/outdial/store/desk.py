@@ -24,10 +24,10 @@ class Desk:
         self.vault = vault
         self.limits = limits
         self.node_timeout_secs = node_timeout_secs
-        self.writer = GroupCommitter(engine)
-        self.aside = Readers(engine, threads=1)
+        self.writer = GroupCommitter(engine, patience_secs=engine.patience_secs)
+        self.aside = Readers(engine, threads=1, patience_secs=engine.patience_secs / 2)
         """For heartbeats: a connection of their own, so that nothing else holds them up where others judge by them."""
-        self.readers = Readers(engine)
+        self.readers = Readers(engine, patience_secs=engine.patience_secs / 2)
         self.places = Places()
 
     async def _ask(self, kind: Kind[Q, A], request: Q) -> A:

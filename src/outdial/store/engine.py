@@ -7,6 +7,8 @@ from typing import Protocol
 from outdial.store.op import Reads, Tx
 from outdial.store.queries import Queries
 
+PATIENCE_SECS = 10.0
+
 
 class Trouble(StrEnum):
     """What an exception from the database means for whoever asked."""
@@ -75,6 +77,8 @@ class Engine(Protocol):
     queries: Queries
     shared: bool
     """Whether several processes serve on it."""
+    patience_secs: float
+    """How long those who write wait for it; those who read half as long."""
 
     def open(self, *, serving: bool) -> None:
         """Check that it can be used, migrate it, and take what a serving process holds alone; raises BadSetting."""

@@ -10,14 +10,14 @@ from typing import TypeVar
 
 from outdial.domain.errors import Unavailable
 from outdial.runtime.log import get_logger
-from outdial.store.engine import Engine, ReadSession, Trouble
+from outdial.store.engine import PATIENCE_SECS, Engine, ReadSession, Trouble
 from outdial.store.op import Reads
 
 log = get_logger()
 
 THREADS = 3
-PATIENCE_SECS = 5.0
-"""How long a read waits for a database that is away."""
+WITHIN = 3
+"""Times the patience: after which whoever asked is told, whatever the threads are waiting for."""
 
 T = TypeVar("T")
 
@@ -25,7 +25,8 @@ T = TypeVar("T")
 class Readers:
     """Runs reading functions in threads, each on one snapshot."""
 
-    def __init__(self, engine: Engine, *, threads: int = THREADS, patience_secs: float = PATIENCE_SECS) -> None:
+    def __init__(self, engine: Engine, *, threads: int = THREADS, patience_secs: float = PATIENCE_SECS / 2) -> None:
+        """Make it; `patience_secs`: how long a read waits for a database that is away."""
         self._engine = engine
         self._patience_secs = patience_secs
         self._threads = threads
@@ -54,7 +55,12 @@ class Readers:
         """
         if self._pool is None:
             raise Unavailable("the store is stopped")
-        return await asyncio.get_running_loop().run_in_executor(self._pool, partial(self._read, function, alone=alone))
+        loop, work = asyncio.get_running_loop(), partial(self._read, function, alone=alone)
+        try:
+            async with asyncio.timeout(WITHIN * self._patience_secs):
+                return await loop.run_in_executor(self._pool, work)
+        except TimeoutError:
+            raise Unavailable("the database does not answer") from None
 
     def _read(self, function: Callable[[Reads], T], *, alone: bool) -> T:
         began, pause = time.monotonic(), 0.05

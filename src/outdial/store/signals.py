@@ -113,12 +113,13 @@ class PostgresSignal(LocalSignal):
         while True:
             try:
                 async with await _connect(self._url) as connection:
-                    await connection.execute(f"listen {CHANNEL}".encode())
+                    async with asyncio.timeout(SEND_WITHIN_SECS):
+                        await connection.execute(f"listen {CHANNEL}".encode())
                     pause = FIRST_PAUSE_SECS
                     self.connected.set()
                     self._wake(frozenset(Topic))
                     await self._hear(connection)
-            except psycopg.Error as error:
+            except (psycopg.Error, TimeoutError) as error:
                 log.warning("signal lost its connection", error=str(error).strip())
             finally:
                 self.connected.clear()

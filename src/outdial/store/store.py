@@ -11,6 +11,7 @@ from outdial.store.agents import Agents
 from outdial.store.conversations import Conversations
 from outdial.store.deciding import Deciding
 from outdial.store.dialling import Dialling
+from outdial.store.engine import PATIENCE_SECS
 from outdial.store.hours import WorkspaceHours
 from outdial.store.nodes import Nodes
 from outdial.store.numbers import Numbers
@@ -95,17 +96,20 @@ def open_store(
     node_timeout_secs: float = 10.0,
     limits: ClaimLimits = DEFAULT_LIMITS,
     serving: bool = True,
+    patience_secs: float = PATIENCE_SECS,
 ) -> SqlStore:
     """The store behind a URL, not started.
 
     `sqlite:///file.db`, `sqlite:////absolute/file.db`, `sqlite://` (a file that goes at the end), `postgresql://…`.
     `secret` is OUTDIAL_SECRET_KEY. `serving` says whether this is the server's process, or a command beside it.
+    `patience_secs`: how long a write waits for a database that is away or stands still.
     """
     temporary = None
     if url == "sqlite://":
         temporary = Path(tempfile.mkdtemp(prefix="outdial-"))
         url = f"sqlite:///{temporary}/outdial.db"
-    store = SqlStore(engine_of(url), vault=Vault(secret), limits=limits, node_timeout_secs=node_timeout_secs)
+    engine = engine_of(url, patience_secs=patience_secs)
+    store = SqlStore(engine, vault=Vault(secret), limits=limits, node_timeout_secs=node_timeout_secs)
     store.serving = serving
     store.temporary = temporary
     return store

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from outdial.domain.errors import Doubtful, Unavailable
 from outdial.ports.signal import Topic
 from outdial.ports.store import Answered, NewBatch, NewRecipient, RequestKey
 from outdial.store import acts
@@ -196,16 +197,24 @@ class Submitting(Desk):
     _open = Open()
     _stage = Stage()
     _seal = Seal()
+    _note_answer = acts.NoteAnswer()
 
     async def stage(self, batch: NewBatch, recipients: Sequence[NewRecipient], *, now: float) -> int:
         """See ports.store.Store."""
         classes = tuple(dict.fromkeys(person.window_class for person in recipients))
-        batch_id, ids = await self._ask(self._open, Opening(batch, classes, now))
-        for first in range(0, len(recipients), STAGE_ROWS):
-            stretch = recipients[first : first + STAGE_ROWS]
-            await self._ask(self._stage, Staging(batch_id, first, stretch, ids, batch.scheduled_at, now))
+        try:
+            batch_id, ids = await self._ask(self._open, Opening(batch, classes, now))
+            for first in range(0, len(recipients), STAGE_ROWS):
+                stretch = recipients[first : first + STAGE_ROWS]
+                await self._ask(self._stage, Staging(batch_id, first, stretch, ids, batch.scheduled_at, now))
+        except Doubtful as error:
+            raise Unavailable("the list could not be written") from error  # what nobody sealed is nothing
         return int(batch_id)
 
     async def seal(self, batch_id: int, request: RequestKey | None, *, now: float) -> Answered:
         """See ports.store.Store."""
         return await self._ask(self._seal, Sealing(batch_id, request, now))
+
+    async def note_answer(self, request: RequestKey, *, now: float) -> None:
+        """See ports.store.Store."""
+        await self._ask(self._note_answer, acts.Heard(request, now))

@@ -22,7 +22,7 @@ from psycopg.types.string import TextLoader
 from psycopg.waiting import Ready
 
 from outdial.domain.errors import BadSetting
-from outdial.store.engine import Trouble
+from outdial.store.engine import PATIENCE_SECS, Trouble
 from outdial.store.instants import micros
 from outdial.store.migrate import Migration, migrate
 from outdial.store.op import Footprint, Row, Tx
@@ -35,8 +35,9 @@ CONNECT_SECS = 3
 IDLE_IN_TRANSACTION_SECS = 2.0
 LOCK_WAIT_SECS = 4.0
 STATEMENT_SECS = 8.0
-READ_SECS = 30.0
-"""Exports read long pages; they hold no locks."""
+"""For one that writes; less where the engine has less patience, which is also the limit of one that reads."""
+GRACE_SECS = 1.0
+"""How long after its own time-out the server may take to say so."""
 STATEMENTS = 512
 FORGET_SECS = 7 * 24 * 3600.0
 """Rows of committers that said no goodbye are kept this long."""
@@ -56,17 +57,27 @@ class _Conn(Connection[tuple[Any, ...]]):
     """
 
     queueing = False
+    answer_secs: float | None = None
+    """How long one answer may take: a server that stands still breaks no connection. None: as long as it likes."""
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         """Drive a generator of psycopg; while queueing, only as far as it goes without an answer."""
         if not self.queueing:
-            return super().wait(gen, interval=interval, timeout=timeout)
+            return self._answer(gen, interval, self.answer_secs if timeout is None else timeout)
         try:
             next(gen)
             while True:
                 gen.send(Ready.W)  # what the socket does not take yet stays in libpq's buffer
         except StopIteration as over:
             return cast("T", over.value)
+
+    def _answer(self, gen: PQGen[T], interval: float, timeout: float | None) -> T:
+        try:
+            return super().wait(gen, interval=interval, timeout=timeout)
+        except psycopg.OperationalError as error:
+            if error.sqlstate is None:  # it broke or took too long: whoever asks on must not wait once more
+                self.pgconn.finish()
+            raise
 
 
 _Cursor = RawCursor[tuple[Any, ...]]
@@ -294,9 +305,10 @@ class PostgresEngine:
     name = "postgres"
     shared = True
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, patience_secs: float = PATIENCE_SECS) -> None:
         self.url = url
         self.queries = load(FOLDER, numbered)
+        self.patience_secs = patience_secs
         self._process = uuid.uuid4().hex
         self._owners: set[str] = set()
 
@@ -304,6 +316,7 @@ class PostgresEngine:
         connection = self._first_connection()
         try:
             # a migration may take its time, and waits for another node's
+            connection.answer_secs = None
             connection.execute(f"set lock_timeout = {MIGRATION_SECS * 1000}".encode())
             connection.execute("set statement_timeout = 0")
             connection.execute("select pg_advisory_lock(%s)", (MIGRATION_LOCK,))
@@ -316,7 +329,7 @@ class PostgresEngine:
             connection.close()
 
     def writer(self, owner: str) -> PostgresWriter:
-        connection = connect(self.url, statement_secs=STATEMENT_SECS)
+        connection = connect(self.url, statement_secs=min(STATEMENT_SECS, self.patience_secs))
         try:
             self._owners.add(row := f"{self._process}:{owner}")
             return PostgresWriter(connection, self.queries, row)
@@ -325,7 +338,7 @@ class PostgresEngine:
             raise
 
     def reader(self) -> PostgresReader:
-        return PostgresReader(connect(self.url, statement_secs=READ_SECS), self.queries)
+        return PostgresReader(connect(self.url, statement_secs=self.patience_secs), self.queries)
 
     def trouble(self, error: BaseException) -> Trouble:
         if not isinstance(error, psycopg.Error):
@@ -389,6 +402,7 @@ class _Migrator:
 def connect(url: str, *, statement_secs: float) -> _Conn:
     """A connection in autocommit (transactions are begun by us), with time-outs and plain types."""
     connection = _Conn.connect(url, autocommit=True, **CONNECTION)
+    connection.answer_secs = statement_secs + GRACE_SECS
     try:
         connection.execute(session_settings(statement_secs).encode())
         plain_types(connection)

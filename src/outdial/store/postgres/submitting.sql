@@ -86,6 +86,11 @@ set batch_id = :batch_id, taken = :taken, content = :content, answer = :answer, 
     expires_at = :expires_at
 where workspace_id = :workspace_id and key = :key;
 
+-- name: request_heard
+-- The answer was given: from then on the time of its twins runs.
+update request set expires_at = :expires_at
+where workspace_id = :workspace_id and key = :key and expires_at > :expires_at;
+
 -- name: request_answered
 select batch_id, taken, content, answer from request
 where workspace_id = :workspace_id and key = :key and expires_at > :now::bigint and answer <> '';

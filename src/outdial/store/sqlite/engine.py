@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from outdial.domain.errors import BadSetting
-from outdial.store.engine import Trouble
+from outdial.store.engine import PATIENCE_SECS, Trouble
 from outdial.store.instants import micros
 from outdial.store.migrate import Migration, migrate
 from outdial.store.op import Footprint, Row, Tx
@@ -173,8 +173,9 @@ class SqliteEngine:
     name = "sqlite"
     shared = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, patience_secs: float = PATIENCE_SECS) -> None:
         self.path = path
+        self.patience_secs = patience_secs
         self.queries = load(FOLDER, named)
         self._lock: int | None = None
 
