@@ -13,14 +13,7 @@ from outdial.lab.carrier.http import Front
 from outdial.lab.carrier.journal import Journal
 from outdial.lab.carrier.network import Network
 from outdial.lab.carrier.options import Options, read
-from outdial.lab.carrier.person import Manners
 from outdial.lab.carrier.report import Reporter
-from outdial.lab.carrier.sip.dialog import Trunk
-from outdial.lab.carrier.sip.digest import Digest
-from outdial.lab.carrier.sip.front import SipFront
-from outdial.lab.carrier.sip.transport import Doors
-from outdial.lab.carrier.voices import prepare
-from outdial.lab.carrier.weather import Weather
 
 HOST = "127.0.0.1"
 
@@ -64,18 +57,10 @@ async def _sip(network: Network, options: Options) -> AsyncIterator[str]:
     if options.sip_port is None:
         yield ""
         return
-    weather = Weather(options.loss, options.jitter, options.seed)
-    front = SipFront(Digest(options.sip_user, options.sip_password) if options.sip_user else None)
-    doors = Doors(front.receive, weather)
-    manners = Manners(options.talk_secs, options.listen_secs)
-    voices = await prepare() if manners.talk_secs > 0 else {}
-    front.trunk = Trunk(network, doors, weather, manners, voices=voices, audio=options.audio)
-    try:
-        await doors.open(options.sip_port)
-        yield f"{HOST}:{doors.port}"
-    finally:
-        doors.close()
-        front.close()
+    from outdial.lab.carrier.sip.opening import opened  # tables and grammar that HTTP alone does not need
+
+    async with opened(network, options) as where:
+        yield where
 
 
 def main(argv: Sequence[str] | None = None) -> int:
