@@ -1,16 +1,14 @@
 """Our server through the network in a box as its SIP trunk: every ending of the table, by a batch and its retry."""
 
-import array
-import wave
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.carrier import Carrier
 from tests.support.server import Desk, Server, answered
+from tests.support.sound import loud
 
 pytest.importorskip("baresip", reason="the extra `sip` is not installed: no wheel for this machine")
 pytestmark = pytest.mark.sip
@@ -98,15 +96,8 @@ def test_the_agent_is_heard_at_the_far_end_and_the_person_by_the_agent(server: S
     told = answered(desk.http.get(f"/v1/convai/conversations/{call_id}"))["transcript"]
     assert [(line["role"], line["message"]) for line in told] == [("agent", "Hello ."), ("user", "[8]")]
     heard = network.log.with_name("493012345678-1.wav")
-    assert loud(heard, channel=0)
+    assert loud(heard)
     (recording,) = server.folder.glob(f"recordings/*/{call_id.removeprefix('conv_')}.wav")
     assert loud(recording, channel=0)  # the person
     assert loud(recording, channel=1)  # the agent
     desk.http.close()
-
-
-def loud(path: Path, *, channel: int) -> bool:
-    """Whether anybody speaks there."""
-    with wave.open(str(path)) as file:
-        samples = array.array("h", file.readframes(file.getnframes()))[channel :: file.getnchannels()]
-    return max(map(abs, samples)) > 3_000

@@ -297,7 +297,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_it_shares_no_code_with_the_server() -> None:
-    told = "import sys, outdial.lab.carrier.server; print(*(m for m in sys.modules if m.startswith('outdial')))"
+    both = "outdial.lab.carrier.server, outdial.lab.carrier.sip.opening"
+    told = f"import sys, {both}; print(*(m for m in sys.modules if m.startswith('outdial')))"
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, timeout=20, check=True)
     strangers = {name for name in done.stdout.split() if not name.startswith("outdial.lab.carrier")}
     assert strangers <= {"outdial", "outdial.lab"}
