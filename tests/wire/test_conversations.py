@@ -1,12 +1,17 @@
 """Conversations: listed by every filter of the wire, page by page, told, and erased."""
 
+import csv
+import io
+import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from outdial.api import conversation_schema
+from outdial.api.conversation_filters import HELD_BY_NONE
 from outdial.store.blobs import BlobFolder
 from tests.support.server import Desk, Server, answered, open_desk, until
 
@@ -111,6 +116,17 @@ def test_each_filter_keeps_what_it_says(called: Any) -> None:
     said = answered(desk.http.get(f"{PATHS[0]}/{first['recipients'][0]['conversation_id']}"))["transcript"][0]
     assert of(first, 0) <= kept(search=said["message"].upper())
     assert kept(search="nobody ever said this") == set()
+    assert kept(dynamic_variable_filter="name:eq:N1", dynamic_variable_params=["n:gte:1"]) == of(first, 1)
+    assert kept(conversation_initiation_source="loopback", direction="outbound") == everyone
+    assert kept(conversation_initiation_source="twilio") == kept(direction="inbound") == set()
+    assert kept(has_feedback_comment="false", text_only="false", topic_ids="") == everyone
+
+
+@pytest.mark.parametrize("name", sorted(HELD_BY_NONE))
+def test_a_filter_by_what_no_conversation_has_finds_none(called: Any, name: str) -> None:
+    desk, _, _ = called
+    for path in PATHS:
+        assert ids(desk, path, **{name: "4"}) == []
 
 
 @pytest.mark.parametrize(
@@ -122,6 +138,8 @@ def test_each_filter_keeps_what_it_says(called: Any) -> None:
         ({"dynamic_variable_params": ["name"]}, 422),
         ({"dynamic_variable_params": ["name:like:x"]}, 422),
         ({"dynamic_variable_params": ["n:gt:x"]}, 422),
+        ({"dynamic_variable_filter": "name"}, 422),
+        ({"direction": "sideways"}, 422),
         ({"call_start_after_unix": 10**30}, 422),
         ({"cursor": "x"}, 400),
         ({"cursor": "Yi4xLjE"}, 400),
@@ -131,6 +149,63 @@ def test_each_filter_keeps_what_it_says(called: Any) -> None:
 def test_a_filter_that_can_t_be_is_refused(called: Any, asked: dict[str, Any], status: int) -> None:
     desk, _, _ = called
     assert desk.http.get(PATHS[0], params=asked).status_code == status
+
+
+def table(desk: Desk, **asked: Any) -> list[dict[str, str]]:
+    answer = desk.http.get(f"{PATHS[1]}/export", params={"agent_id": desk.agent_id, **asked})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"] == 'attachment; filename="conversations.csv"'
+    return list(csv.DictReader(io.StringIO(answer.content.decode(), newline="")))
+
+
+def test_conversations_are_exported_in_the_words_of_the_list(called: Any) -> None:
+    desk, first, _ = called
+    rows = table(desk)
+    assert [row["conversation_id"] for row in rows] == ids(desk)
+    page = answered(desk.http.get(PATHS[1], params={"agent_id": desk.agent_id}))["conversations"]
+    for row, told in zip(rows, page, strict=True):
+        for name in (
+            "agent_id",
+            "agent_name",
+            "status",
+            "call_successful",
+            "termination_reason",
+            "direction",
+            "outcome",
+        ):
+            assert row[name] == told[name], name
+        assert int(row["message_count"]) == told["message_count"]
+        assert int(row["call_duration_secs"]) == told["call_duration_secs"]
+        assert datetime.fromisoformat(row["call_started_at"]).timestamp() == told["start_time_unix_secs"]
+    (ada,) = (row for row in rows if row["batch_call_recipient_id"] == "p1")
+    whole = answered(desk.http.get(f"{PATHS[1]}/{ada['conversation_id']}"))
+    assert (ada["external_number"], ada["agent_number"]) == ("+493095515000", "+49305550100")
+    assert ada["batch_call_id"] == first["id"]
+    assert json.loads(ada["dynamic_variables"]) == {"n": 1, "name": "N1", "odd": True}
+    assert ada["transcript"] == "\n".join(f"{said['role']}: {said['message']}" for said in whole["transcript"])
+
+
+def test_an_export_takes_the_filters_of_the_list_and_a_limit(called: Any) -> None:
+    desk, first, _ = called
+    for asked in (
+        {"call_successful": "failure"},
+        {"batch_call_id": first["id"]},
+        {"dynamic_variable_params": "n:gte:2"},
+    ):
+        assert [row["conversation_id"] for row in table(desk, **asked)] == ids(desk, **asked)
+    assert [row["conversation_id"] for row in table(desk, limit=3)] == ids(desk)[:3]
+    assert table(desk, direction="web") == table(desk, rating_min=1) == []
+    for limit in (0, 5_001, "x"):
+        assert desk.http.get(f"{PATHS[1]}/export", params={"limit": limit}).status_code == 422
+
+
+def test_what_a_stranger_put_in_a_list_is_no_formula_in_the_export(server: Server) -> None:
+    desk = open_desk(server)
+    person = {"id": "=1+1", "phone_number": "+493095615000"}
+    desk.until_over(desk.submit([], recipients=[person])["id"])
+    assert [row["batch_call_recipient_id"] for row in table(desk)] == ["'=1+1"]
+    desk.http.close()
 
 
 def test_a_conversation_that_was_not_recorded_has_no_audio(called: Any) -> None:

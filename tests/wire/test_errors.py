@@ -232,7 +232,8 @@ def test_a_long_list_is_cut_or_refused_as_its_dialect_says(desk: Desk) -> None:
 @pytest.mark.parametrize("cursor", ["x", "", "%%%", "YgAA", "ü"])
 def test_a_foreign_cursor_is_refused(desk: Desk, cursor: str) -> None:
     response = desk.http.get(f"{desk.prefix}/batch-calling/workspace", params={"last_doc": cursor})
-    assert detail_of(response, 400)["code"] == "invalid_cursor"
+    detail = detail_of(response, 400)
+    assert (detail["code"], detail["param"]) == ("invalid_cursor", "last_doc")
 
 
 def test_whom_a_retry_may_include_is_a_closed_list(desk: Desk) -> None:

@@ -138,6 +138,7 @@ def test_phone_numbers(walk: Walk) -> None:
     assert [one.phone_number_id for one in walk.ai.agents.get(agent_id).phone_numbers] == [sip]
     changed = numbers.update(sip, label="new", livekit_stack="static", store_sip_messages=True, agent_id=None)
     assert (changed.label, changed.livekit_stack, changed.assigned_agent) == ("new", "static", None)
+    assert numbers.get_sip_messages(sip).sip_messages == []
     numbers.delete(rented)
     gone(lambda: numbers.get(rented))
     assert "hunter22" not in repr((seen, changed, numbers.list())), "no secret comes back"
@@ -255,6 +256,7 @@ def test_conversations(walk: Walk) -> None:
     assert (seen.status, seen.has_audio, seen.analysis.call_successful) == ("done", False, "success")
     assert {said.role for said in seen.transcript} <= {"user", "agent"}
     assert seen.transcript
+    assert talks.get_sip_messages(reached, page_size=10).sip_messages == []
     unanswered = talks.get(missed)
     assert (unanswered.status, unanswered.metadata.error.reason) == ("failed", "no_such_number")
     gone(lambda: list(talks.audio.get(missed)))

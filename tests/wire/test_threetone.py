@@ -121,6 +121,15 @@ def test_conversations_are_listed_by_its_filters(here: Desk) -> None:
     assert here.http.get(f"{TALKS}/{reached}/audio").content == b"not music, but bytes"
 
 
+def test_a_browser_gets_no_token(here: Desk) -> None:
+    """Published: a token for a conversation in a browser, by the id of an agent. There are phone calls only."""
+    path = f"{TALKS}/token"
+    refused = here.http.get(path, params={"agent_id": here.agent_id, "participant_name": "Ada"})
+    assert (refused.status_code, refused.json()["detail"]["code"]) == (400, "browser_not_available")
+    assert here.http.get(path).status_code == 422
+    assert here.http.get(path, params={"agent_id": "agent_nobody"}).status_code == 404
+
+
 def test_agents_live_at_the_other_addresses(here: Desk) -> None:
     mark = uuid.uuid4().hex[:8]
     body = {"conversation_config": {"language": "hi"}, "name": f"{mark} Support"}

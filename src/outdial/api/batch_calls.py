@@ -7,7 +7,7 @@ from fastapi import Path, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from outdial.api import render
-from outdial.api.answers import json_answer, json_bytes
+from outdial.api.answers import csv_answer, json_answer, json_bytes
 from outdial.api.auth import Caller
 from outdial.api.body import SUBMIT_LIMIT, as_model, body_of
 from outdial.api.context import context_of
@@ -114,12 +114,7 @@ async def export(
     """The batch as CSV, a row a person."""
     desk = context_of(request).desk
     row = await read.one(desk, caller.workspace_id, batch_id)
-    name = f'attachment; filename="{row.public_id}.csv"'
-    return StreamingResponse(
-        exporting.export(desk, row, most=limit),
-        media_type="text/csv; charset=utf-8",
-        headers={"content-disposition": name},
-    )
+    return await csv_answer(exporting.export(desk, row, most=limit), name=row.public_id)
 
 
 async def recipients(

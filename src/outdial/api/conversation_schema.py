@@ -104,6 +104,20 @@ class ConversationSummary(Open):
     outcome: Outcome | None
 
 
+class SipMessages(Open):
+    """Messages of a call over SIP; no log of them is kept, so there are none."""
+
+    sip_messages: list[dict[str, Any]]
+    next_cursor: str | None
+    has_more: bool
+
+
+class ConversationToken(Open):
+    """Never given out: no browser talks to an agent here."""
+
+    token: str
+
+
 class ConversationList(Open):
     """A stretch of conversations."""
 

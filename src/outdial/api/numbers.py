@@ -10,6 +10,7 @@ from outdial.api.answers import json_answer
 from outdial.api.auth import Caller
 from outdial.api.body import as_model, body_of, given
 from outdial.api.context import context_of
+from outdial.api.conversations import NO_MESSAGES
 from outdial.api.number_schema import SETTINGS, SHAPES, NumberOfAnyProvider, UpdatePhoneNumber
 from outdial.domain.errors import named
 from outdial.ports.signal import Topic
@@ -100,6 +101,13 @@ async def update_number(request: Request, caller: Caller, phone_number_id: str) 
         )
     await desk.ring(Topic.WORK)  # what was mended or raised lets somebody go on
     return json_answer(render.number(row))
+
+
+async def sip_messages(request: Request, caller: Caller, phone_number_id: str) -> Response:
+    """None: no log of them is kept."""
+    with named("phone_number_id"):
+        await context_of(request).desk.store.number(caller.workspace_id, phone_number_id)
+    return json_answer(NO_MESSAGES)
 
 
 async def delete_number(request: Request, caller: Caller, phone_number_id: str) -> Response:

@@ -1,15 +1,11 @@
 """A batch as CSV, streamed: one row a person, then what their list said of them; memory does not grow with the list."""
 
-import csv
-import io
-import json
-import re
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Any
 
 from outdial.batches import read
 from outdial.batches.desk import Desk
+from outdial.batches.table import cell, instant, lines, tamed
 from outdial.ports.store import BatchRow, ConversationRow, RecipientRow
 from outdial.runtime.ids import conversation_id
 
@@ -34,19 +30,13 @@ MOST_VARIABLES = 500
 """Columns of dynamic variables; a list that invents a name for each person does not make a table of them."""
 
 
-_FORMULA = re.compile(r"[=+\-@\t\r]")
-"""What begins so is run by a spreadsheet (OWASP, CSV injection)."""
-_HARMLESS = re.compile(r"[+-]?[0-9][0-9 ().,/-]*")
-"""Numbers, amounts and phone numbers stay as they are."""
-
-
 async def export(desk: Desk, batch: BatchRow, *, most: int | None = None) -> AsyncIterator[bytes]:
     """The file in chunks of a page. It is read twice: the header names every variable that anybody in the list has."""
     variables = await _variables(desk, batch, most)
-    yield _lines([[*COLUMNS, *(_column(name) for name in variables)]])
+    yield lines([[*COLUMNS, *(_column(name) for name in variables)]])
     async for rows in read.pages(desk, batch, most=most):
         calls = await desk.store.calls([row.conversation_key for row in rows if row.conversation_key])
-        yield _lines(
+        yield lines(
             [[*_known(row), *_call(calls.get(row.conversation_key or "")), *_values(row, variables)] for row in rows]
         )
 
@@ -63,7 +53,7 @@ async def _variables(desk: Desk, batch: BatchRow, most: int | None) -> list[str]
 
 def _column(name: str) -> str:
     """A variable that is called like one of our own columns keeps its name behind a prefix."""
-    return f"dynamic_variables.{name}" if name in COLUMNS else _tamed(name)
+    return f"dynamic_variables.{name}" if name in COLUMNS else tamed(name)
 
 
 def _said_of(row: RecipientRow) -> dict[str, Any]:
@@ -72,15 +62,15 @@ def _said_of(row: RecipientRow) -> dict[str, Any]:
 
 def _known(row: RecipientRow) -> list[str]:
     return [
-        _tamed(row.recipient_id),
+        tamed(row.recipient_id),
         row.number,
         row.status,
         row.outcome or "",
         str(row.attempts),
         str(row.round),
         conversation_id(row.conversation_key) if row.conversation_key else "",
-        _iso(row.created_at),
-        _iso(row.updated_at),
+        instant(row.created_at),
+        instant(row.updated_at),
     ]
 
 
@@ -88,32 +78,10 @@ def _call(call: ConversationRow | None) -> list[str]:
     if call is None:
         return [""] * 5
     talked = f"{call.ended_at - call.answered_at:.1f}" if call.ended_at and call.answered_at else ""
-    times = [_iso(at) if at else "" for at in (call.started_at, call.answered_at, call.ended_at)]
+    times = [instant(at) for at in (call.started_at, call.answered_at, call.ended_at)]
     return [*times, talked, "" if call.ending is None else call.ending.reason]
 
 
 def _values(row: RecipientRow, variables: list[str]) -> list[str]:
     said = _said_of(row)
-    return [_text(said.get(name)) for name in variables]
-
-
-def _text(value: object) -> str:
-    """As people wrote it; only true and false look as in JSON."""
-    if value is None:
-        return ""
-    return _tamed(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _tamed(text: str) -> str:
-    """Behind an apostrophe where a spreadsheet would run it: what stands in lists may come from strangers."""
-    return "'" + text if _FORMULA.match(text) and not _HARMLESS.fullmatch(text) else text
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _lines(rows: list[list[str]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows(rows)  # RFC 4180
-    return text.getvalue().encode()
+    return [cell(said.get(name)) for name in variables]

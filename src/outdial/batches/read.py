@@ -103,6 +103,25 @@ async def conversations(
     return page.rows, _pack(f"c.{round(page.after[0] * 1_000_000)}.{page.after[1]}")
 
 
+async def conversation_pages(
+    desk: Desk,
+    workspace_id: int,
+    scope: ConversationScope,
+    *,
+    most: int,
+    fits: Callable[[ConversationRow], bool] | None = None,
+) -> AsyncIterator[tuple[ConversationRow, ...]]:
+    """Conversations a page at a time, at most `most` of them; a page may be empty."""
+    after, left = None, most
+    while left > 0:
+        page = await desk.store.conversations(workspace_id, scope, limit=min(PAGE, left), after=after, fits=fits)
+        yield page.rows
+        if page.after is None:
+            return
+        after = page.after
+        left -= len(page.rows)
+
+
 def call_key_named(conversation_id: str) -> str:
     """The call of this conversation; NotFound where the text is no such id."""
     call_key = call_key_of(conversation_id)
@@ -147,7 +166,7 @@ def _read_cursor(cursor: str) -> tuple[float, int]:
     match _unpack(cursor).split("."):
         case ["b", micros, row_id] if micros.isdecimal() and row_id.isdecimal() and len(micros + row_id) < 36:
             return int(micros) / 1_000_000, int(row_id)
-    raise _bad_cursor()
+    raise _bad_cursor(param="last_doc")
 
 
 def _read_place(cursor: str) -> tuple[float, str]:
@@ -177,11 +196,12 @@ def _pack(text: str) -> str:
 
 
 def _unpack(cursor: str) -> str:
+    """Its text; empty where it has none of ours."""
     try:
         return urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
     except (BadBase64, UnicodeError, ValueError):
-        raise _bad_cursor() from None
+        return ""
 
 
-def _bad_cursor() -> Invalid:
-    return Invalid("this cursor was not given out here; start without one", code="invalid_cursor", param="cursor")
+def _bad_cursor(param: str = "cursor") -> Invalid:
+    return Invalid("this cursor was not given out here; start without one", code="invalid_cursor", param=param)

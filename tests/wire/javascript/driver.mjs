@@ -135,6 +135,7 @@ await call("phoneNumbers.update sip", () =>
     }),
 );
 await call("agents.get with numbers", () => agents.get(agentId));
+await call("phoneNumbers.getSipMessages", () => phoneNumbers.getSipMessages(sip.phoneNumberId));
 await call("phoneNumbers.delete", () => phoneNumbers.delete(rented.phoneNumberId));
 await call("phoneNumbers.get gone", () => phoneNumbers.get(rented.phoneNumberId));
 
@@ -239,6 +240,7 @@ await call("conversations.list page 2", () => conversations.list({ agentId, page
 await call("conversations.get", () => conversations.get(conversationId));
 await call("conversations.get unanswered", () => conversations.get(done.recipients?.[2]?.conversationId));
 await call("conversations.get single", () => conversations.get(placed.conversationId));
+await call("conversations.getSipMessages", () => conversations.getSipMessages(placed.conversationId, { pageSize: 10 }));
 await call("conversations.audio.get none", () => text(conversations.audio.get(done.recipients?.[2]?.conversationId)));
 await call("conversations.audio.get", () => text(conversations.audio.get(recorded)));
 await call("conversations.get recorded", () => conversations.get(recorded));

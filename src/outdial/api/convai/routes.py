@@ -69,6 +69,8 @@ add(ROUTER, "GET", _NUMBER, numbers.get_number, name="convai_get_number", answer
 add(ROUTER, "PATCH", _NUMBER, numbers.update_number, name="convai_update_number",
     body=number_schema.UpdatePhoneNumber, answer=number_schema.PhoneNumber)  # fmt: skip
 add(ROUTER, "DELETE", _NUMBER, numbers.delete_number, name="convai_delete_number", answer=schema.Nothing)
+add(ROUTER, "GET", f"{_NUMBER}/sip-messages", numbers.sip_messages, name="convai_list_sip_messages_of_number",
+    answer=conversation_schema.SipMessages)  # fmt: skip
 
 _CONVERSATION = "/conversations/{conversation_id}"
 add(ROUTER, "GET", "/conversations", conversations.listed, name="convai_list_conversations",
@@ -77,6 +79,8 @@ add(ROUTER, "GET", _CONVERSATION, conversations.get, name="convai_get_conversati
     answer=conversation_schema.Conversation)  # fmt: skip
 add(ROUTER, "DELETE", _CONVERSATION, conversations.delete, name="convai_delete_conversation", answer=schema.Nothing)
 add(ROUTER, "GET", f"{_CONVERSATION}/audio", conversations.audio, name="convai_get_audio", media_type="audio/mpeg")
+add(ROUTER, "GET", f"{_CONVERSATION}/sip-messages", conversations.sip_messages, name="convai_list_sip_messages",
+    answer=conversation_schema.SipMessages)  # fmt: skip
 
 add(ROUTER, "POST", "/twilio/outbound-call", calls.twilio, name="convai_call_by_twilio",
     body=call_schema.PlaceTwilioCall, answer=call_schema.PlacedCall)  # fmt: skip

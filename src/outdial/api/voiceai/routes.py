@@ -37,6 +37,10 @@ add(ROUTER, "GET", f"{_BATCH}/recipients", batch_calls.recipients, name="voiceai
 _CONVERSATION = "/conversations/{conversation_id}"
 add(ROUTER, "GET", "/conversations", conversations.listed, name="voiceai_list_conversations",
     answer=conversation_schema.ConversationList)  # fmt: skip
+add(ROUTER, "GET", "/conversations/export", conversations.export, name="voiceai_export_conversations",
+    media_type="text/csv")  # fmt: skip
+add(ROUTER, "GET", "/conversations/token", conversations.token, name="voiceai_get_conversation_token",
+    answer=conversation_schema.ConversationToken)  # fmt: skip
 add(ROUTER, "GET", _CONVERSATION, conversations.get, name="voiceai_get_conversation",
     answer=conversation_schema.Conversation)  # fmt: skip
 add(ROUTER, "DELETE", _CONVERSATION, conversations.delete, name="voiceai_delete_conversation", answer=schema.Nothing)
