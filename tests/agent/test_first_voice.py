@@ -21,6 +21,9 @@ def order(first: str = "Hello, Ann.", tongue: str | None = None) -> CallOrder:
     return CallOrder("k", "+1", "+2", "sip_trunk", {}, {"conversation_config": {"agent": agent}}, {}, 1, 1, 1, "", "")
 
 
+RATES = (8_000,)
+
+
 class ScriptedLeg:
     """Plays at once, and hears what the test puts in."""
 
@@ -142,7 +145,7 @@ async def test_any_language_is_spoken_somehow(tongue: str) -> None:
 async def test_it_speaks_listens_says_goodbye_and_ends() -> None:
     talker = FirstVoice(Voice(), listen_secs=0.2)
     try:
-        talk, leg = talker.prepare(order()), ScriptedLeg(Audio(bytes(320)), Key("1"))
+        talk, leg = talker.prepare(order(), RATES), ScriptedLeg(Audio(bytes(320)), Key("1"))
         await asyncio.wait_for(talk.run(leg), 10)
     finally:
         await talker.close()
@@ -153,10 +156,27 @@ async def test_it_speaks_listens_says_goodbye_and_ends() -> None:
     ]  # fmt: skip
 
 
+async def test_speech_is_ready_at_every_rate_that_the_call_may_have() -> None:
+    voice = Voice()
+    talker = FirstVoice(voice, listen_secs=0.05)
+    try:
+        talk = talker.prepare(order(), (8_000, 16_000))
+        async with asyncio.timeout(10):
+            while voice.spoken < 4:  # noqa: ASYNC110 - message and goodbye, twice
+                await asyncio.sleep(0.01)
+            leg = ScriptedLeg()
+            leg.rate = 16_000
+            await talk.run(leg)
+        assert leg.sent[0] == await voice.say("Hello, Ann.", language="en", rate=16_000)
+        assert voice.spoken == 4
+    finally:
+        await talker.close()
+
+
 async def test_a_key_buys_time_for_another() -> None:
     talker = FirstVoice(Voice(), listen_secs=0.3)
     try:
-        talk, leg = talker.prepare(order()), ScriptedLeg()
+        talk, leg = talker.prepare(order(), RATES), ScriptedLeg()
         running = asyncio.create_task(talk.run(leg))
         while not leg.marks:  # noqa: ASYNC110 - it speaks first
             await asyncio.sleep(0.01)
@@ -174,7 +194,7 @@ async def test_who_hangs_up_is_not_spoken_to_any_more(when: str) -> None:
     talker = FirstVoice(Voice(), listen_secs=5)
     try:
         leg = ScriptedLeg(HungUp()) if when == "before" else ScriptedLeg()
-        talk = talker.prepare(order())
+        talk = talker.prepare(order(), RATES)
         running = asyncio.create_task(talk.run(leg))
         if when == "after":
             while not leg.marks:  # noqa: ASYNC110 - it speaks first
@@ -189,7 +209,7 @@ async def test_who_hangs_up_is_not_spoken_to_any_more(when: str) -> None:
 async def test_a_call_without_a_voice_goes_on_in_silence() -> None:
     talker = FirstVoice(Voice(["/nonexistent"]), listen_secs=0.05)
     await talker.open()
-    talk, leg = talker.prepare(order()), ScriptedLeg(Key("5"))
+    talk, leg = talker.prepare(order(), RATES), ScriptedLeg(Key("5"))
     await asyncio.wait_for(talk.run(leg), 3)
     assert (leg.sent, talk.result().keys) == ([], "5")
 

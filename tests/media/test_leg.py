@@ -32,6 +32,9 @@ class MemoryLine:
         self.buffer = bytearray()
         self.played = bytearray()
         self.deepest = 0
+        self.kept = 0
+        """Bytes that can't be called back."""
+        self.idled = 0
 
     def read(self, size: int) -> bytes:
         got = bytes(self.came[:size])
@@ -46,7 +49,10 @@ class MemoryLine:
         return len(self.buffer)
 
     def flush(self) -> None:
-        self.buffer.clear()
+        del self.buffer[self.kept :]
+
+    def idle(self) -> None:
+        self.idled += 1
 
     def play(self, frames: int = 1) -> None:
         self.played += self.buffer[: frames * FRAME]
@@ -132,6 +138,44 @@ async def test_clear_drops_what_is_queued_and_returns_its_marks() -> None:
     leg.tick()
     assert bytes(line.played) == b"\1" * FRAME
     assert await heard(leg) == [Played("c")]
+
+
+async def test_what_cannot_be_called_back_is_played_and_recorded(tmp_path: Path) -> None:
+    blobs = BlobFolder(tmp_path)
+    recorder = Recorder(blobs)
+    line = MemoryLine()
+    line.kept = FRAME
+    leg = leg_on(line)
+    leg.record(recorder.begin("call1.wav", 8_000))
+    leg.send(b"\1" * FRAME * 10)
+    leg.mark("a")
+    leg.clear()
+    assert (line.queued(), await heard(leg)) == (FRAME, [Played("a")])
+    leg.send(b"\2" * FRAME)
+    leg.mark("b")
+    line.play()
+    leg.tick()
+    assert await heard(leg) == []
+    line.play()
+    leg.tick()
+    assert await heard(leg) == [Played("b")]
+    assert bytes(line.played) == b"\1" * FRAME + b"\2" * FRAME
+    leg.stop()
+    await recorder.close()
+    with blobs.open("call1.wav") as file, wave.open(file) as read:
+        both = array.array("h", read.readframes(read.getnframes()))
+    assert both[1::2].tobytes().strip(b"\0") == bytes(line.played)
+
+
+async def test_a_line_is_told_when_there_is_nothing_to_say() -> None:
+    line = MemoryLine()
+    leg = leg_on(line)
+    leg.send(bytes(FRAME * (AHEAD_FRAMES + 1)))
+    leg.tick()
+    assert line.idled == 0
+    line.play()
+    leg.tick()
+    assert line.idled == 1
 
 
 async def test_audio_comes_in_frames_whatever_it_comes_in() -> None:

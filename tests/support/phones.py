@@ -1,14 +1,14 @@
 """SIP lines in this process, and talks that note what they hear."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from outdial.domain.call import CallEvent, EventKind, Utterance
 from outdial.ports.blobs import Blobs
 from outdial.ports.lines import CallOrder
-from outdial.ports.voice import Audio, HungUp, Key, Leg, Talk, Talker, TalkResult
+from outdial.ports.voice import Audio, Heard, HungUp, Key, Leg, Talk, Talker, TalkResult
 from outdial.runtime.clock import SystemClock
 from outdial.runtime.ids import new_call_key
 
@@ -44,10 +44,14 @@ def order(
 
 
 class NotingTalk:
-    """Does what it is told with the leg, and notes what it hears until the person hangs up."""
+    """Does what it is told with the leg, and notes what it hears until that is done, or the person hangs up.
 
-    def __init__(self, act: Callable[[Leg], Any]) -> None:
+    With `until` the doing alone is no end: that must be heard.
+    """
+
+    def __init__(self, act: Callable[[Leg], Any], until: Heard | None = None) -> None:
         self._act = act
+        self._until = until
         self.keys = ""
         self.heard = bytearray()
         self.rate = 0
@@ -57,14 +61,17 @@ class NotingTalk:
         self.rate = leg.rate
         acting = asyncio.ensure_future(self._do(leg))
         try:
-            while not acting.done():
+            while not acting.done() or self._until is not None:
                 hearing = asyncio.ensure_future(leg.recv())
-                await asyncio.wait({acting, hearing}, return_when=asyncio.FIRST_COMPLETED)
+                ends = {hearing} if self._until is not None else {acting, hearing}
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
                 if not hearing.done():
                     hearing.cancel()
                     return
                 match hearing.result():
                     case HungUp():
+                        return
+                    case end if end == self._until:
                         return
                     case Key(digit):
                         self.keys += digit
@@ -86,15 +93,16 @@ class NotingTalk:
 class NotingTalker:
     """A `Talker` whose talks all do the same."""
 
-    def __init__(self, act: Callable[[Leg], Any] | None = None) -> None:
+    def __init__(self, act: Callable[[Leg], Any] | None = None, until: Heard | None = None) -> None:
         self._act = act or _listen
+        self._until = until
         self.talks: list[NotingTalk] = []
 
     async def open(self) -> None:
         pass
 
-    def prepare(self, order: CallOrder) -> Talk:
-        self.talks.append(NotingTalk(self._act))
+    def prepare(self, order: CallOrder, rates: Sequence[int]) -> Talk:
+        self.talks.append(NotingTalk(self._act, self._until))
         return self.talks[-1]
 
     async def close(self) -> None:

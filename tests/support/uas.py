@@ -1,4 +1,7 @@
-"""A far end of our own for what sipp can't say: when ACK and first voiced packet came, and how regular all are."""
+"""A far end of our own for what sipp can't say: when ACK and first voiced packet came, and how regular all are.
+
+The times are the kernel's, of the moment in which a packet came: how busy this process is does not count.
+"""
 
 import asyncio
 import audioop
@@ -6,29 +9,37 @@ import random
 import re
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import cast
 
-from outdial.runtime.clock import SystemClock
-
-CLOCK = SystemClock()
 VOICED_RMS = 200
 SILENCE = b"\xff" * 160
 HEADER = struct.Struct("!BBHII")
+SO_TIMESTAMPNS = 35
+"""Linux; Python has no name for it."""
+TIMESPEC = struct.Struct("qq")
+
+Address = tuple[str, int]
 
 
 @dataclass
 class Heard:
-    """One call, as this end saw it; times are boottime."""
+    """One call, as this end saw it; times in seconds."""
 
+    rang_at: float = 0.0
     acked_at: float = 0.0
     voiced_at: float = 0.0
     came: list[tuple[float, int]] = field(default_factory=list)
     """When each packet came, and its sequence number."""
+    said: bytearray = field(default_factory=bytearray)
+    """What came, as PCMU."""
+    silent_first: int = 0
+    """Packets without a voice that came between the ACK and the first voice."""
+    cancelled: bool = False
     ended: bool = False
+    ended_at: float = 0.0
 
     @property
     def late(self) -> int:
@@ -41,48 +52,83 @@ class Heard:
         return ((last - first) & 0xFFFF) + 1 - len(self.came)
 
 
-class Uas(asyncio.DatagramProtocol):
+class Port:
+    """A UDP port whose packets carry the time at which they came."""
+
+    def __init__(self, take: Callable[[bytes, Address, float], None]) -> None:
+        self._take = take
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.setblocking(False)
+        asyncio.get_running_loop().add_reader(self._socket, self._read)
+
+    @property
+    def address(self) -> Address:
+        host, port = self._socket.getsockname()
+        return host, port
+
+    def send(self, data: bytes, to: Address) -> None:
+        self._socket.sendto(data, to)
+
+    def close(self) -> None:
+        if self._socket.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._socket.close()
+
+    def _read(self) -> None:
+        while self._socket.fileno() >= 0:
+            try:
+                data, extra, _, addr = self._socket.recvmsg(65_536, 256)
+            except BlockingIOError:
+                return
+            seconds, nanos = next(
+                TIMESPEC.unpack_from(what) for level, kind, what in extra if (level, kind) == (socket.SOL_SOCKET, 35)
+            )
+            self._take(data, addr, seconds + nanos / 1e9)
+
+
+class Uas:
     """Answers every INVITE after a short ring, and speaks silence."""
 
     def __init__(self, ring_secs: float) -> None:
         self.calls: dict[str, Heard] = {}
+        self.requests: list[str] = []
+        """The methods that came, in order."""
         self._ring_secs = ring_secs
-        self._transport: asyncio.DatagramTransport | None = None
+        self._port = Port(self._came)
         self._rtp: dict[str, _Rtp] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._chance = random.Random(1)
 
     @property
     def address(self) -> str:
-        assert self._transport is not None
-        host, port = self._transport.get_extra_info("sockname")
+        host, port = self._port.address
         return f"{host}:{port}"
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.DatagramTransport", transport)
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+    def _came(self, data: bytes, addr: Address, at: float) -> None:
         text = data.decode(errors="replace")
         call_id = _header(text, "Call-ID")
         method = text.partition(" ")[0]
+        self.requests.append(method)
         if method == "INVITE" and call_id not in self.calls:
-            self.calls[call_id] = Heard()
+            self.calls[call_id] = Heard(rang_at=at)
             task = asyncio.create_task(self._answer(text, call_id, addr))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         elif method == "ACK":
             heard = self.calls[call_id]
-            heard.acked_at = heard.acked_at or CLOCK.boottime()
+            heard.acked_at = heard.acked_at or at
         elif method == "BYE":
-            self.calls[call_id].ended = True
+            self.calls[call_id].ended, self.calls[call_id].ended_at = True, at
             self._reply(text, "200 OK", addr)
             if (rtp := self._rtp.pop(call_id, None)) is not None:
                 rtp.close()
 
-    async def _answer(self, text: str, call_id: str, addr: tuple[str, int]) -> None:
+    async def _answer(self, text: str, call_id: str, addr: Address) -> None:
         self._reply(text, "180 Ringing", addr)
         await asyncio.sleep(self._ring_secs * self._chance.uniform(0.5, 1.5))
-        rtp = self._rtp[call_id] = await _Rtp.open(self.calls[call_id])
+        rtp = self._rtp[call_id] = _Rtp(self.calls[call_id])
         port = re.search(r"m=audio ([0-9]+)", text)
         assert port is not None
         rtp.speak_to(("127.0.0.1", int(port[1])))
@@ -93,71 +139,59 @@ class Uas(asyncio.DatagramProtocol):
         )
         self._reply(text, "200 OK", addr, sdp)
 
-    def _reply(self, text: str, line: str, addr: tuple[str, int], sdp: str = "") -> None:
-        assert self._transport is not None
+    def _reply(self, text: str, line: str, addr: Address, sdp: str = "") -> None:
         to = _header(text, "To")
         lines = [f"SIP/2.0 {line}", *(f"{name}: {_header(text, name)}" for name in ("Via", "From", "Call-ID", "CSeq"))]
         lines += [f"To: {to}" if "tag=" in to else f"To: {to};tag=uas", f"Contact: <sip:{self.address}>"]
         lines += ["Content-Type: application/sdp"] if sdp else []
         lines += [f"Content-Length: {len(sdp)}", "", sdp]
-        self._transport.sendto("\r\n".join(lines).encode(), addr)
+        self._port.send("\r\n".join(lines).encode(), addr)
 
     def close(self) -> None:
         for rtp in self._rtp.values():
             rtp.close()
         for task in self._tasks:
             task.cancel()
-        if self._transport is not None:
-            self._transport.close()
+        self._port.close()
 
 
-class _Rtp(asyncio.DatagramProtocol):
+class _Rtp:
     def __init__(self, heard: Heard) -> None:
         self._heard = heard
-        self._transport: asyncio.DatagramTransport | None = None
+        self._port = Port(self._came)
         self._speaking: asyncio.Task[None] | None = None
-
-    @classmethod
-    async def open(cls, heard: Heard) -> "_Rtp":
-        _, rtp = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: cls(heard), ("127.0.0.1", 0), family=socket.AF_INET
-        )
-        return rtp
 
     @property
     def port(self) -> int:
-        assert self._transport is not None
-        port: int = self._transport.get_extra_info("sockname")[1]
-        return port
+        return self._port.address[1]
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.DatagramTransport", transport)
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        now = CLOCK.boottime()
+    def _came(self, data: bytes, _addr: Address, at: float) -> None:
         _, kind, seq, _, _ = HEADER.unpack_from(data)
         if kind & 0x7F != 0:
             return
-        self._heard.came.append((now, seq))
-        if not self._heard.voiced_at and audioop.rms(audioop.ulaw2lin(data[12:], 2), 2) > VOICED_RMS:
-            self._heard.voiced_at = now
+        self._heard.came.append((at, seq))
+        self._heard.said += data[12:]
+        if self._heard.voiced_at:
+            return
+        if audioop.rms(audioop.ulaw2lin(data[12:], 2), 2) > VOICED_RMS:
+            self._heard.voiced_at = at
+        else:
+            self._heard.silent_first += 1
 
-    def speak_to(self, addr: tuple[str, int]) -> None:
+    def speak_to(self, addr: Address) -> None:
         self._speaking = asyncio.create_task(self._speak(addr))
 
-    async def _speak(self, addr: tuple[str, int]) -> None:
+    async def _speak(self, addr: Address) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
         for n in range(1 << 16):
-            if self._transport is not None:
-                self._transport.sendto(HEADER.pack(0x80, 0, n, n * 160, 1) + SILENCE, addr)
+            self._port.send(HEADER.pack(0x80, 0, n, n * 160, 1) + SILENCE, addr)
             await asyncio.sleep(max(0.0, began + (n + 1) * 0.02 - loop.time()))
 
     def close(self) -> None:
         if self._speaking is not None:
             self._speaking.cancel()
-        if self._transport is not None:
-            self._transport.close()
+        self._port.close()
 
 
 def _header(text: str, name: str) -> str:
@@ -168,9 +202,7 @@ def _header(text: str, name: str) -> str:
 @asynccontextmanager
 async def uas(ring_secs: float = 0.2) -> AsyncIterator[Uas]:
     """A running one."""
-    _, far = await asyncio.get_running_loop().create_datagram_endpoint(
-        lambda: Uas(ring_secs), ("127.0.0.1", 0), family=socket.AF_INET
-    )
+    far = Uas(ring_secs)
     try:
         yield far
     finally:

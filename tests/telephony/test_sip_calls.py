@@ -1,6 +1,7 @@
 """Calls over SIP against sipp: what a foreign far end does, and what we make of it."""
 
 import asyncio
+import audioop
 import contextlib
 import logging
 import random
@@ -17,8 +18,9 @@ import pytest
 from outdial.app.pool import PoolSettings, WorkerPool
 from outdial.domain.call import CallEvent, EventKind
 from outdial.domain.outcome import Ending, Outcome
-from outdial.ports.voice import Leg
+from outdial.ports.voice import Leg, Played
 from outdial.telephony.sip.outcome import CAUSES, FINAL
+from tests.media.test_codec import power_at, sine
 from tests.support.certificates import Authority, Certificate
 from tests.support.peers import needs
 from tests.support.phones import CALLER, CLOCK, Following, NotingTalker, course, order, saying_nothing_for, sip_lines
@@ -41,6 +43,7 @@ from tests.support.sipp import (
     sipp,
     wait,
 )
+from tests.support.uas import uas
 
 pytest.importorskip("baresip", reason="the extra `sip` is not installed: no wheel for this machine")
 pytestmark = [pytest.mark.sip, needs("sipp")]
@@ -451,6 +454,43 @@ async def test_early_media_counts_as_ringing_and_is_heard(tmp_path: Path) -> Non
         assert far.done()
     assert kinds(events) == [EventKind.SENT, EventKind.RINGING, EventKind.ANSWERED, EventKind.ENDED]
     assert len(talker.talks[0].heard) > 0.4 * 16_000  # 0.3 s of it before the answer
+
+
+async def test_every_sample_arrives_once_and_in_order() -> None:
+    chance = random.Random(5)
+    loud = bytes(chance.choice(b"\x00\x10\x20\x80\x90\xa0") for _ in range(8_000))
+
+    async def act(leg: Leg) -> None:
+        pcm = audioop.ulaw2lin(loud, 2)
+        leg.send(pcm[:5_002])  # in pieces that are no frames
+        leg.send(pcm[5_002:])
+        leg.mark("all")
+
+    talker = NotingTalker(act, until=Played("all"))
+    async with uas() as far, sip_lines(talker) as lines:
+        told = await asyncio.gather(*(course(lines, order(far.address)) for _ in range(10)))
+        heard = list(far.calls.values())
+    assert {ending(events).reason for events in told} == {"talked"}
+    silence = b"\xff"  # the leg's clock may tick before the first word, and the last frame is filled up
+    assert [bytes(one.said).strip(silence) for one in heard] == [loud] * 10
+    assert sum(one.lost for one in heard) == 0
+
+
+async def test_audio_goes_on_after_the_far_end_held_the_call(tmp_path: Path) -> None:
+    held = AGAIN.replace(SDP, SDP + "\na=inactive")
+    scenario = invite(TAKE_WAY_BACK) + ANSWERS + wait(300) + held + wait(200) + AGAIN + wait(600) + HANGS_UP + REFS
+
+    async def act(leg: Leg) -> None:
+        leg.send(sine(500, leg.rate, 10.0))
+        await asyncio.sleep(10)
+
+    talker = NotingTalker(act)
+    with sipp(tmp_path, scenario) as far:
+        async with sip_lines(talker) as lines:
+            events = await course(lines, order(far.address))
+        assert far.done(), far.said()
+    assert ending(events).reason == "hung_up"
+    assert power_at(bytes(talker.talks[0].heard[-4_800:]), 500, 8_000) > 0.9  # sipp echoes RTP
 
 
 # --- no inbound surface ----------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The first voice: says the agent's first message, listens for keys, says goodbye."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from outdial.agent.voice import Voice, VoiceGone
@@ -11,7 +11,7 @@ from outdial.ports.voice import HungUp, Key, Leg, Played, Talk, TalkResult
 from outdial.runtime.log import get_logger
 
 LIKELY_RATE = 8_000
-"""Of telephones: what is prepared while it rings, before the codec is known."""
+"""Of telephones."""
 LISTEN_SECS = 5.0
 """So long after its last word, or after a key, a key is waited for."""
 GOODBYE = {
@@ -36,8 +36,10 @@ class FirstVoice:
         except VoiceGone as error:
             log.error("this worker has no voice: calls will be silent", error=str(error))  # noqa: TRY400 - where is known
 
-    def prepare(self, order: CallOrder) -> Talk:
-        return Greeting(self._voice, first_message(order.agent), language(order.agent), self._listen_secs)
+    def prepare(self, order: CallOrder, rates: Sequence[int]) -> Talk:
+        return Greeting(
+            self._voice, first_message(order.agent), language(order.agent), rates=rates, listen_secs=self._listen_secs
+        )
 
     async def close(self) -> None:
         await self._voice.close()
@@ -46,7 +48,9 @@ class FirstVoice:
 class Greeting:
     """One call's talk."""
 
-    def __init__(self, voice: Voice, text: str, language: str, listen_secs: float) -> None:
+    def __init__(
+        self, voice: Voice, text: str, language: str, *, rates: Sequence[int], listen_secs: float = LISTEN_SECS
+    ) -> None:
         self._voice = voice
         self._text = text
         self._language = language
@@ -55,19 +59,23 @@ class Greeting:
         self._said: list[Utterance] = []
         self._keys = ""
         self._began = 0.0
-        self._ready = [asyncio.create_task(self._speech(words, LIKELY_RATE)) for words in (text, self._goodbye)]
+        self._ready = {
+            (words, rate): asyncio.create_task(self._speech(words, rate))
+            for words in (text, self._goodbye)
+            for rate in rates
+        }
 
     async def run(self, leg: Leg) -> None:
         """The message, keys, goodbye; returns early when the person hangs up."""
         self._began = asyncio.get_running_loop().time()
-        if await self._say(leg, self._text, self._ready[0]) and await self._listen(leg):
-            await self._say(leg, self._goodbye, self._ready[1])
+        if await self._say(leg, self._text) and await self._listen(leg):
+            await self._say(leg, self._goodbye)
 
     def result(self) -> TalkResult:
         return TalkResult(tuple(self._said), self._keys)
 
     def drop(self) -> None:
-        for task in self._ready:
+        for task in self._ready.values():
             task.cancel()
 
     async def _speech(self, text: str, rate: int) -> bytes:
@@ -77,9 +85,10 @@ class Greeting:
             log.error("nothing could be said", error=str(error))  # noqa: TRY400 - where is known
             return b""
 
-    async def _say(self, leg: Leg, text: str, ready: "asyncio.Task[bytes]") -> bool:
+    async def _say(self, leg: Leg, text: str) -> bool:
         """Play it to its end; False when the person hung up before."""
-        speech = await (ready if leg.rate == LIKELY_RATE else self._speech(text, leg.rate))
+        ready = self._ready.get((text, leg.rate))
+        speech = await (self._speech(text, leg.rate) if ready is None else ready)
         if speech:
             leg.send(speech)
             self._note("agent", text)

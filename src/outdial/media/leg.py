@@ -41,7 +41,11 @@ class AudioLine(Protocol):
         ...
 
     def flush(self) -> None:
-        """Forget what is queued."""
+        """Forget what is queued, as far as that can be; `queued` tells what can't."""
+        ...
+
+    def idle(self) -> None:
+        """Every 20 ms while there is nothing to say: a network may want silence."""
         ...
 
 
@@ -98,9 +102,11 @@ class QueuedLeg:
         self._out.clear()
         self._marks.clear()
         self._offset = 0
+        before = self._line.queued()
         self._line.flush()
-        self._with_line.clear()
-        self._played = self._written
+        if forgotten := before - self._line.queued():
+            self._written -= forgotten
+            del self._with_line[-forgotten:]
         for name in names:
             self._hear(Played(name))
 
@@ -146,6 +152,8 @@ class QueuedLeg:
         self._listen()
         self._settle_played()
         self._feed()
+        if not self._out:
+            self._line.idle()
 
     # --- inwards
 

@@ -1,5 +1,6 @@
 """The audio of a call, and who talks in it: what networks with audio give to an agent, and an agent to them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -102,8 +103,11 @@ class Talker(Protocol):
         """Start what takes time, before the first call; a voice that can't be had is told of, and calls are silent."""
         ...
 
-    def prepare(self, order: CallOrder) -> Talk:
-        """Begin to get ready for this call; returns at once, and the phone is about to ring."""
+    def prepare(self, order: CallOrder, rates: Sequence[int]) -> Talk:
+        """Begin to get ready for this call; returns at once, and the phone is about to ring.
+
+        `rates`: what its leg may run at, samples a second; which, the answer tells.
+        """
         ...
 
     async def close(self) -> None:

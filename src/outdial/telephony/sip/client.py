@@ -161,7 +161,7 @@ class _Call:
             bad = Ending(Outcome.PROVIDER_REJECTED, "bad_settings", Blame.OURS, halts_trunk=True)
             return self._event(EventKind.ENDED, ending=replace(bad, detail={"message": wrong.message[:200]}))
         if lines.talker is not None:
-            self._talk = lines.talker.prepare(order)
+            self._talk = lines.talker.prepare(order, trunk.rates)
         try:
             agent = await lines.stack.agent(trunk, order.caller)
             await lines.stack.ready()
@@ -192,6 +192,7 @@ class _Call:
         """The stack has the call; its events follow."""
         self._stacked = call
         call.traced.on_heard = self._heard
+        call.on_audio = self._begin_audio
 
     def _late(self) -> bool:
         return self._lines.clock.boottime() > self._order.send_by
@@ -271,6 +272,8 @@ class _Call:
                 await self._lines.stack.hang_up(call)
         elif call is not None and not call.closed:
             self._lines.stack.give_up_unheard(call)
+        if call is not None:
+            call.on_audio = _nothing
         if self._leg is not None:
             self._leg.stop()
         if self._talk is not None:
@@ -283,19 +286,14 @@ class _Call:
 
     def _on_event(self, event: StackEvent) -> None:
         match event.event:
-            case Event.CALL_RINGING:
+            case Event.CALL_RINGING | Event.CALL_PROGRESS:
                 self._ring()
-            case Event.CALL_PROGRESS:
-                self._ring()
-                self._open_leg()
             case Event.CALL_ESTABLISHED if not self._ours:
                 self._answer()
             case Event.CALL_DTMF_START if self._leg is not None and event.text:
                 self._leg.pressed(event.text[:1].upper())
             case Event.CALL_CLOSED:
                 self._closed(event.text or "")
-            case _:
-                self._talk_at_last()  # it may be about the audio
 
     def _heard(self) -> None:
         """The trunk answered: the order has arrived."""
@@ -339,17 +337,21 @@ class _Call:
         self._events.put_nowait(replace(self._event(EventKind.ANSWERED), at=self._answered_at))
         return True
 
+    def _begin_audio(self) -> None:
+        """Audio runs: the answer is about to be told, or was; or it is early media, which is heard too."""
+        if self._answered_at is None:
+            self._open_leg()
+        else:
+            self._talk_at_last()
+
     def _open_leg(self) -> QueuedLeg | None:
-        """The leg, as long as there is audio: early media may have been of another kind."""
-        call = self._stacked
-        if call is None:
-            return None
-        try:
-            line = self._lines.stack.audio(call)
-        except NotSent:
+        """The leg, as long as there is audio: that of early media, which may have been of another kind, can be over."""
+        call, stack = self._stacked, self._lines.stack
+        line = None if call is None else stack.audio(call)
+        if call is None or line is None:
             return None
         if self._leg is None:
-            self._leg = QueuedLeg(line, self._lines.frames, press=lambda digits: self._lines.stack.press(call, digits))
+            self._leg = QueuedLeg(line, self._lines.frames, press=lambda digits: stack.press(call, digits))
             self._leg.start()
         return self._leg
 
@@ -440,6 +442,10 @@ class _Call:
             ending=ending,
             retry_after=retry_after,
         )
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 def uri(trunk: Trunk, number: str) -> str:

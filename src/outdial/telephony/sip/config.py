@@ -32,6 +32,8 @@ _OURS = frozenset(
     "via from to contact call-id cseq max-forwards route record-route content-type content-length authorization "
     f"proxy-authorization p-asserted-identity expires supported require allow user-agent {KEY_HEADER.lower()}".split()
 )
+RATES = {"PCMU/8000": 8_000, "PCMA/8000": 8_000, "G722/8000": 16_000, "opus/48000": 16_000}
+"""What a leg runs at, samples a second (G.722's name tells half of what it has, RFC 3551 4.5.2)."""
 _CODECS = {"pcmu": "PCMU/8000", "pcma": "PCMA/8000", "g722": "G722/8000", "opus": "opus/48000"}
 
 
@@ -65,6 +67,11 @@ class Trunk:
     def domain(self) -> str:
         """As it stands in addresses."""
         return self.host if self.port is None else f"{self.host}:{self.port}"
+
+    @property
+    def rates(self) -> tuple[int, ...]:
+        """What the legs of its calls may run at."""
+        return tuple(dict.fromkeys(RATES[name] for name in self.codecs))
 
 
 class _Credentials(msgspec.Struct):
@@ -217,7 +224,7 @@ class Config:
     media_lost_secs: int = 20
     """A far end of which no audio comes for so long is gone; 0: never."""
     teardowns_per_sec: float = 20.0
-    """Answered calls that are hung up in a second: each stops the stack for 35 ms."""
+    """Answered calls that are hung up in a second: each stops the stack for some milliseconds."""
     cafile: str = ""
     """PEM with the certificates that vouch for trunks; "": the system's."""
     rtp_ports: str = ""

@@ -1,11 +1,12 @@
-"""The SIP stack of this process: the only file that knows baresip-python, and the cures of what ails it.
+"""The SIP stack of this process: the cures of what ails it. Nobody else knows it but `audio` and `device`.
 
 - Its `dial` loses events: they may be dispatched before its caller runs again. Here a call is claimed at the very
   moment in which the stack's answer to the order is dispatched, before anything that follows it; and handles, which the
   stack uses again, always mean the call that was claimed last.
 - Inbound calls are refused on the SIP thread with 486: the native half of `drain` does that, and leaves our own alone.
-- The SIP thread stands still for some 35 ms whenever an answered call is torn down. An order is handed to it only when
-  it has just answered a ping, so that it does not wait there beyond its deadline.
+- The SIP thread stands still for milliseconds whenever an answered call is torn down. An order is handed to it only
+  when it has just answered a ping, so that it does not wait there beyond its deadline.
+- Its audio device for programs says nothing for 20 ms first, and costs threads: there is one of our own (`device`).
 - What the events don't tell (100 Trying, Retry-After, a second Reason) is read from its message trace.
 - An INVITE with a broken body leaves it with a call that it has freed and counts on, and taking the stack down then
   ends the process (glibc: corrupted list). So a stack that anybody tried to call is left standing at the end: the
@@ -15,7 +16,6 @@
 
 import asyncio
 import atexit
-import audioop
 import contextlib
 import json
 import logging
@@ -34,16 +34,15 @@ from baresip.events import Event, StackEvent
 from baresip.runtime import Runtime
 from baresip.ua import UserAgent
 
-from outdial.media.resample import Resampler
 from outdial.runtime.log import get_logger
+from outdial.telephony.sip.audio import StackAudio
 from outdial.telephony.sip.config import Config, Trunk
+from outdial.telephony.sip.device import PARAMETERS, Device
 from outdial.telephony.sip.outcome import cause_in
 
 EXIT_CODE = 70
 CODECS = {"PCMU/8000": "pcmu", "PCMA/8000": "pcma", "G722/8000": "g722/16000/1", "opus/48000": "opus/48000/2"}
 MEDIA_ENCRYPTION = {"disabled": "", "allowed": "srtp", "required": "srtp-mand"}
-LEG_RATES = (8_000, 16_000)
-"""What legs run at; everything else is brought to the higher one."""
 KEY_SECS = 0.1
 """How long a key that we press is held."""
 KEY_GAP_SECS = 0.12
@@ -88,6 +87,8 @@ class StackCall:
     call_id: str
     on_event: Callable[[StackEvent], None]
     traced: Traced
+    on_audio: Callable[[], None] = lambda: None
+    """Called when its audio begins: it is about to be answered, or has early media."""
     closed: bool = False
 
 
@@ -108,6 +109,7 @@ class Stack:
     """The Call-ID of the order that the SIP thread is at."""
     _asides: set[asyncio.Task[None]] = field(default_factory=set)
     _hung_up_at: float = -LINGER_SECS
+    _device: Device | None = None
     strangers: int = 0
     """Events of calls that are not ours: somebody tried to call in."""
 
@@ -122,6 +124,9 @@ class Stack:
                 runtime.subscribe(self._on_event)
                 # natively only: its Python half would refuse our own calls too
                 await runtime.cmd(lib.BP_CMD_SET_DRAIN)
+                loop = asyncio.get_running_loop()
+                self._device = Device(lambda call_id: _tell(loop, self._on_audio, call_id))
+                self._device.register()
                 self._runtime = runtime
             return self._runtime
 
@@ -135,6 +140,8 @@ class Stack:
                 return
             with contextlib.suppress(BaresipError):
                 await runtime.close()
+                if self._device is not None:
+                    self._device.unregister()
 
     # --- calls
 
@@ -221,9 +228,13 @@ class Stack:
                 await self._runtime.cmd(lib.BP_CMD_CALL_SEND_DIGIT, args=f"{call.handle} {key}")
                 await asyncio.sleep(secs)
 
-    def audio(self, call: StackCall) -> "StackAudio":
-        """The audio of a call that is answered or has early media; raises NotSent while there is none."""
-        return StackAudio(call.handle)
+    def audio(self, call: StackCall) -> StackAudio | None:
+        """The audio of a call that is answered or has early media; None while nothing goes out."""
+        device = self._device
+        source = device.of(call.call_id) if device is not None else None
+        if device is None or source is None:
+            return None
+        return StackAudio(call.handle, source, lambda: device.of(call.call_id))
 
     # --- events, on the loop
 
@@ -242,6 +253,12 @@ class Stack:
             del self._calls[event.call]
             asyncio.get_running_loop().call_later(1.0, self._traces.pop, call.call_id, None)
         call.on_event(event)
+
+    def _on_audio(self, call_id: str) -> None:
+        for call in self._calls.values():
+            if call.call_id == call_id:
+                call.on_audio()
+                return
 
     def _on_message(self, message: "Message") -> None:
         """A SIP message that was sent or came; from the log thread by way of the loop."""
@@ -336,70 +353,8 @@ def _account(trunk: Trunk, caller: str) -> Account:
         reg_interval=0,
         transport=trunk.transport,
         audio_codecs=tuple(CODECS[name] for name in trunk.codecs),
-        extra_params=(f"mediaenc={encryption}",) if encryption else (),
+        extra_params=(*PARAMETERS, *((f"mediaenc={encryption}",) if encryption else ())),
     )
-
-
-# --- audio -----------------------------------------------------------------------------------------------------------
-
-
-class StackAudio:
-    """An `AudioLine` over the stack's buffers; whatever the codec, it is mono at one of LEG_RATES."""
-
-    def __init__(self, handle: int) -> None:
-        self._handle = handle
-        self._info = ffi.new("struct bp_audio_info *")
-        if lib.bp_audio_probe(handle, self._info) != 0 or not self._info.tx_ready:
-            raise NotSent("no audio on this call")
-        self._epoch = self._info.epoch
-        self._native_rate, self._channels = self._info.tx_srate, self._info.tx_ch
-        self.rate = self._native_rate if self._native_rate in LEG_RATES else LEG_RATES[-1]
-        self._in = Resampler(self._native_rate, self.rate)
-        self._out = Resampler(self.rate, self._native_rate)
-        self._scale = self._channels * self._native_rate // self.rate
-        self._buffer = ffi.new("uint8_t[]", 16_384)
-
-    def read(self, size: int) -> bytes:
-        if (epoch := self._current()) is None:
-            return b""
-        got = lib.bp_audio_read(self._handle, epoch, self._buffer, min(size * self._scale, 16_384))
-        if got <= 0:
-            return b""
-        pcm = bytes(ffi.buffer(self._buffer, got))
-        if self._channels == 2:
-            pcm = audioop.tomono(pcm, 2, 0.5, 0.5)
-        return self._in.feed(pcm)
-
-    def write(self, pcm: bytes) -> None:
-        if (epoch := self._current()) is None:
-            return
-        pcm = self._out.feed(pcm)
-        if self._channels == 2:
-            pcm = audioop.tostereo(pcm, 2, 1, 1)
-        if pcm:
-            lib.bp_audio_write(self._handle, epoch, ffi.from_buffer("uint8_t[]", pcm), len(pcm))
-
-    def queued(self) -> int:
-        if self._current() is None:
-            return 0
-        samples = int(self._info.tx_fill) // int(self._scale) // 2  # whole ones, whatever a resampler left
-        return 2 * samples
-
-    def flush(self) -> None:
-        if (epoch := self._current()) is not None:
-            lib.bp_audio_flush_tx(self._handle, epoch)
-
-    def _current(self) -> int | None:
-        """The streams' number: a renegotiation in mid-call makes new ones. None without audio."""
-        if lib.bp_audio_probe(self._handle, self._info) != 0 or not self._info.tx_ready:
-            return None
-        if self._info.epoch != self._epoch:
-            self._epoch = self._info.epoch
-            self._native_rate, self._channels = self._info.tx_srate, self._info.tx_ch
-            self._in = Resampler(self._native_rate, self.rate)
-            self._out = Resampler(self.rate, self._native_rate)
-            self._scale = max(1, self._channels * self._native_rate // self.rate)
-        return int(self._epoch)
 
 
 # --- messages --------------------------------------------------------------------------------------------------------
@@ -452,8 +407,13 @@ class _Tap(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         message = read_message(record.getMessage())
         if message is not None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed
-                self._loop.call_soon_threadsafe(self._tell, message)
+            _tell(self._loop, self._tell, message)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, tell: Callable[[Any], None], what: object) -> None:
+    """From a thread of the stack."""
+    with contextlib.suppress(RuntimeError):  # the loop is closed
+        loop.call_soon_threadsafe(tell, what)
 
 
 class _NoAccounts(logging.Filter):
