@@ -2,7 +2,7 @@
 
 import pytest
 
-from outdial.domain.backoff import LONGEST, TrunkHealth, backoff
+from outdial.domain.backoff import LONGEST, TrunkHealth, backoff, held_back
 from outdial.domain.limits import UNLIMITED
 
 
@@ -11,6 +11,15 @@ from outdial.domain.limits import UNLIMITED
 )
 def test_backoff_doubles_up_to_five_minutes(n: int, seconds: float) -> None:
     assert backoff(n) == seconds
+
+
+@pytest.mark.parametrize(
+    ("asked", "setbacks", "seconds"), [(7.0, 3, 7), (0.2, 0, 0.2), (1e9, 0, 300), (None, 2, 4), (0.0, 1, 2)]
+)
+def test_a_network_is_waited_for_as_long_as_it_asks_up_to_five_minutes(
+    asked: float | None, setbacks: int, seconds: float
+) -> None:
+    assert held_back(asked, setbacks) == seconds
 
 
 def refused(times: int, now: float = 100.0) -> TrunkHealth:

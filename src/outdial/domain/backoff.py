@@ -15,6 +15,11 @@ def backoff(n: int) -> float:
     return min(LONGEST, 2.0 ** min(max(n, 0), 20))
 
 
+def held_back(asked: float | None, setbacks: int) -> float:
+    """Seconds until the next try: as long as the network asks for, at most 5 minutes, else by the setbacks so far."""
+    return min(LONGEST, asked) if asked else backoff(setbacks)
+
+
 @dataclass(frozen=True, slots=True)
 class TrunkHealth:
     """What the last sends over a trunk say of it.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from outdial.domain.attempt import OPEN, AttemptState
-from outdial.domain.backoff import TrunkHealth, backoff
+from outdial.domain.backoff import TrunkHealth, held_back
 from outdial.domain.call import CONNECTION_REFUSED, CallEvent, EventKind, Utterance
 from outdial.domain.fold import Course, GiveUp, fold
 from outdial.domain.outcome import Ending, Outcome
@@ -151,7 +151,7 @@ class Take(Kind[Taking, list[Taken]]):
             recipient.attempts -= 1
             recipient.attempt_key = None
             if after.status is RecipientStatus.PENDING:
-                wait = after.given_back.retry_after or backoff(recipient.setbacks)
+                wait = held_back(after.given_back.retry_after, recipient.setbacks)
                 recipient.setbacks += 1
                 ledger.wait(recipient, due_at=ledger.now + micros(wait), generation=case.generation)
         else:
