@@ -16,7 +16,7 @@ import pytest
 from tests.support.certificates import Authority
 from tests.support.kamailio import NEXT_HOP, PASSWORD, USER, kamailio
 from tests.support.peers import needs
-from tests.support.server import Desk, Server, answered, until
+from tests.support.server import SECRET, Desk, Server, answered, until
 from tests.support.sipp import ACK, ANSWERS, BYE, HANGS_UP, TAKE_WAY_BACK, Sipp, invite, only, reply, sipp
 
 pytest.importorskip("baresip", reason="the extra `sip` is not installed: no wheel for this machine")
@@ -80,6 +80,18 @@ def shown(server: Server) -> str:
     assert len(family) > 3  # call workers, and the voice of one of them
     kept = [path for path in server.folder.glob("o.db*") if "secret" not in path.name]
     return "\n".join(path.read_bytes().decode(errors="replace") for path in [*commands, *kept]) + server.log
+
+
+def workers_see(server: Server) -> str:
+    """The environment of the call workers, and of the voice of one of them."""
+    assert server.process is not None
+    workers = [
+        one
+        for one in psutil.Process(server.process.pid).children(recursive=True)
+        if {"outdial.app.worker", "outdial.agent.espeak"} & set(one.cmdline())
+    ]
+    assert len(workers) >= 3
+    return "\n".join(str(one.environ()) for one in workers)
 
 
 def dialled(far: Sipp) -> Counter[str]:
@@ -183,5 +195,7 @@ def test_a_wrong_password_halts_after_three_and_a_right_one_goes_on(server: Serv
         assert PASSWORD not in seen
         assert WRONG not in seen
         assert "Digest" not in server.log
+        assert server.key not in workers_see(server)
+        assert SECRET not in workers_see(server)
         assert not any(person in server.log for person in PEOPLE)
         desk.http.close()

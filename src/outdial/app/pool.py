@@ -7,6 +7,7 @@ what was not is provably unsent.
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -32,6 +33,8 @@ STOP_SECS = 5.0
 RESTART_SECS = (0.5, 30.0)
 """First and longest wait before a dead worker is replaced."""
 COMMAND = (sys.executable, "-m", "outdial.app.worker")
+WITHHELD = frozenset({"OUTDIAL_API_KEY", "OUTDIAL_DATABASE", "OUTDIAL_SECRET_KEY"})
+"""Variables that call workers have no use for: what strangers send is read there."""
 
 log = get_logger()
 
@@ -404,7 +407,11 @@ class _Process:
     async def launch(self, command: Sequence[str], settings: PoolSettings) -> LinesTraits:
         """Start the process and wait until it can place calls."""
         self._child = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 20
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=1 << 20,
+            env={name: value for name, value in os.environ.items() if name not in WITHHELD},
         )
         self.pid = self._child.pid
         if self._child.stdout is None:
