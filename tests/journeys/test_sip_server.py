@@ -1,5 +1,6 @@
 """A server that calls over a SIP trunk, over HTTP from number to conversation; and one that is killed in mid-call."""
 
+import secrets
 import signal
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from tests.support.sipp import ACK, ANSWERS, BYE, CANCEL, Sipp, box, reply, sipp
 pytest.importorskip("baresip", reason="the extra `sip` is not installed: no wheel for this machine")
 pytestmark = [pytest.mark.sip, needs("sipp")]
 
+PASSWORD = f"s3cret-of-the-trunk-{secrets.token_hex(8)}"  # other tests have theirs, and all processes are looked at
 ENDINGS = {
     "0486": reply("486 Busy Here", again=True) + ACK,
     "0408": reply("180 Ringing") + CANCEL,
@@ -48,7 +50,7 @@ def desk_of(server: Server, far: Sipp) -> Desk:
         "outbound_trunk_config": {
             "address": far.address,
             "transport": "udp",
-            "credentials": {"username": "ada", "password": "s3cret-of-the-trunk"},
+            "credentials": {"username": "ada", "password": PASSWORD},
         },
     }
     made = answered(http.post("/v1/convai/phone-numbers", json=number))
@@ -65,11 +67,11 @@ def test_a_list_is_called_over_sip_and_recorded(server: Server, far: Sipp) -> No
     }  # fmt: skip
     assert len(psutil.Process(server.process.pid).children()) == len(asleep) + 1  # type: ignore[union-attr]
     assert len(list((server.folder / "recordings").glob("*/*.wav"))) == 1
-    assert "s3cret" not in server.log
+    assert PASSWORD not in server.log
     assert "+4930" not in server.log
     # asked for as a list: a process that ends meanwhile has none, and raises nothing
     shown = " ".join(" ".join(one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"]))
-    assert "s3cret" not in shown
+    assert PASSWORD not in shown
     desk.http.close()
 
 

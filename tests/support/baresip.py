@@ -1,6 +1,7 @@
 """Debian's baresip as a phone: it answers by itself, plays a tone, and writes down what it hears."""
 
 import math
+import re
 import struct
 import subprocess
 import time
@@ -49,6 +50,20 @@ class Phone:
     address: str
     home: Path
     log: Path
+    process: subprocess.Popen[bytes]
+
+    def press(self, keys: str) -> None:
+        """Press these keys, one after the other, as a person does."""
+        assert self.process.stdin is not None
+        for key in keys:
+            self.process.stdin.write(key.encode())
+            self.process.stdin.flush()
+            time.sleep(0.3)
+
+    @property
+    def pressed(self) -> str:
+        """Keys that it got, each once it was let go."""
+        return "".join(re.findall(r"received event: '(.)' \(end=1\)", self.log.read_text(errors="replace")))
 
     @property
     def heard(self) -> Path:
@@ -82,7 +97,7 @@ def phone(folder: Path, *, codecs: str = "pcmu", encryption: str = "") -> Iterat
             assert process.poll() is None, log.read_text(errors="replace")
             assert time.monotonic() < until, log.read_text(errors="replace")
             time.sleep(0.02)
-        yield Phone(f"127.0.0.1:{port}", home, log)
+        yield Phone(f"127.0.0.1:{port}", home, log, process)
     finally:
         process.terminate()
         try:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from outdial.domain.call import EventKind
 from outdial.domain.outcome import Outcome
 from outdial.ports.voice import Leg
 from tests.media.test_codec import power_at
 from tests.support.baresip import NUMBER, TONE_HERTZ, phone
 from tests.support.peers import needs
-from tests.support.phones import NotingTalker, course, order, sip_lines
+from tests.support.phones import Following, NotingTalker, course, order, sip_lines
 
 pytest.importorskip("baresip", reason="the extra `sip` is not installed: no wheel for this machine")
 pytestmark = [pytest.mark.sip, needs("baresip")]
@@ -66,3 +67,34 @@ async def test_who_does_not_encrypt_is_refused_where_it_is_required(tmp_path: Pa
             events = await course(lines, order(far.address, NUMBER, media_encryption="required"), within=20)
     assert events[-1].ending is not None, events
     assert (events[-1].ending.outcome, events[-1].ending.halts_trunk) == (Outcome.PROVIDER_REJECTED, True)
+
+
+async def test_keys_go_both_ways_as_events(tmp_path: Path) -> None:
+    with phone(tmp_path) as far:
+
+        async def act(leg: Leg) -> None:
+            await asyncio.sleep(0.3)  # it listens once it hears us
+            await leg.send_dtmf("1#")
+            await asyncio.to_thread(far.press, "59*")
+            await asyncio.sleep(0.3)
+
+        talker = NotingTalker(act)
+        async with sip_lines(talker) as lines:
+            events = await course(lines, order(far.address, NUMBER))
+        assert far.pressed == "1#"
+    assert talker.talks[0].keys == "59*"
+    assert events[-1].ending is not None
+    assert events[-1].ending.detail["keys"] == "59*"
+
+
+async def test_a_phone_that_vanishes_in_mid_call_is_noticed(tmp_path: Path) -> None:
+    with phone(tmp_path) as far:
+        async with sip_lines(NotingTalker(), media_lost_secs=1) as lines:
+            call = Following(lines, order(far.address, NUMBER))
+            await call.until(EventKind.ANSWERED)
+            await asyncio.sleep(1.5)  # as long as it is heard, it is there
+            assert not call.task.done()
+            far.process.kill()
+            events = await call.over(within=5)
+    assert events[-1].ending is not None
+    assert (events[-1].ending.outcome, events[-1].ending.reason) == (Outcome.COMPLETED, "media_lost")

@@ -11,18 +11,22 @@
 - An INVITE with a broken body leaves it with a call that it has freed and counts on, and taking the stack down then
   ends the process (glibc: corrupted list). So a stack that anybody tried to call is left standing at the end: the
   process is about to exit.
+- It prints what strangers ask of it, with their words and whatever numbers are in them, on C's standard error, which is
+  our log. That stream of C leads nowhere here; the file descriptor stays, for us and for what a crash says.
 - Once its thread has died nothing works in this process any more: it ends, and the pool starts another.
 """
 
 import asyncio
 import atexit
 import contextlib
+import ctypes
 import json
 import logging
 import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from baresip._events import set_sink
@@ -50,6 +54,8 @@ ANSWER_SECS = 5.0
 """How long the SIP thread may take to act on an order."""
 LINGER_SECS = 0.7
 """A CANCEL or BYE is followed by answers, one of which we must acknowledge, and is sent again once after 0.5 s."""
+COMPLAINTS_A_MINUTE = 30
+"""Lines of each of the stack's logs that reach ours."""
 TRACED_SECS = 0.02
 """How long the message trace may lag behind an event."""
 
@@ -119,6 +125,7 @@ class Stack:
             if self._runtime is None:
                 runtime = Runtime(command_timeout=ANSWER_SECS)
                 _quiet_loggers(self._on_message)
+                _quiet_prints()
                 await runtime.start(_native(self.config))
                 runtime.on_dead = self.on_dead  # type: ignore[assignment]  # it says None, and means "or None"
                 runtime.subscribe(self._on_event)
@@ -423,6 +430,22 @@ class _NoAccounts(logging.Filter):
         return "auth_pass" not in record.getMessage()
 
 
+class _Sparing(logging.Filter):
+    """Lets so many lines through in a minute: strangers can make the stack complain as often as they like."""
+
+    def __init__(self, lines: int) -> None:
+        super().__init__()
+        self._lines = lines
+        self._since = 0.0
+        self._passed = 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.created - self._since >= 60.0:
+            self._since, self._passed = record.created, 0
+        self._passed += 1
+        return self._passed <= self._lines
+
+
 def _quiet_loggers(tell: Callable[[Message], None]) -> None:
     trace = logging.getLogger("baresip.native.sip")
     trace.propagate = False
@@ -431,4 +454,15 @@ def _quiet_loggers(tell: Callable[[Message], None]) -> None:
     for name in ("baresip.native", "baresip.runtime", "baresip.call"):
         logger = logging.getLogger(name)
         logger.setLevel(logging.WARNING)
-        logger.filters = [_NoAccounts()]
+        logger.filters = [_NoAccounts(), _Sparing(COMPLAINTS_A_MINUTE)]
+
+
+@cache
+def _quiet_prints() -> None:
+    """Let C's `stderr` lead nowhere, in this process; other C libraries than glibc may not have it as a variable."""
+    with contextlib.suppress(ValueError, AttributeError):
+        libc = ctypes.CDLL(None)
+        libc.fopen.restype = ctypes.c_void_p
+        nowhere = libc.fopen(os.devnull.encode(), b"we")
+        if nowhere:
+            ctypes.c_void_p.in_dll(libc, "stderr").value = nowhere
