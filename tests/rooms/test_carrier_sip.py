@@ -12,6 +12,7 @@ from outdial.lab.carrier.journal import Journal
 from outdial.lab.carrier.network import Network
 from outdial.lab.carrier.person import Manners
 from outdial.lab.carrier.sip import sdp
+from outdial.lab.carrier.sip.callee import Studio
 from outdial.lab.carrier.sip.dialog import Trunk
 from outdial.lab.carrier.sip.front import SipFront
 from outdial.lab.carrier.sip.message import Asked, Malformed, note_source, read, way_back
@@ -178,7 +179,7 @@ async def front() -> Iterator[SipFront]:  # type: ignore[misc]
     made = SipFront()
     weather = Weather()
     network = Network(Journal(None), ring_secs=0, talk_secs=0)
-    made.trunk = Trunk(network, Doors(made.receive, weather), weather, Manners(0, 0))
+    made.trunk = Trunk(network, Doors(made.receive, weather), Studio(weather, Manners(0, 0)))
     yield made
     made.close()
 

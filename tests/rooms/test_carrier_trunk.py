@@ -148,6 +148,29 @@ def test_over_tcp_it_is_the_same(network: Carrier, patient: Carrier, tmp_path: P
     assert Counter(events(network, number)) == {"dialled": 5, "answered": 5, "ended": 5}
 
 
+def test_who_closed_its_connection_is_called_back_for_the_bye(network: Carrier) -> None:
+    number = "+493012345681"
+    host, port = network.sip.split(":")
+    with socket.create_server(("127.0.0.1", 0)) as back, socket.create_connection((host, int(port)), timeout=5) as way:
+        raw = Raw(network, port=back.getsockname()[1], transport="TCP")
+        way.sendall(raw.message("INVITE", number))
+        said = b""
+        while not (found := re.search(rb"SIP/2.0 200 .*?To: [^\r]*;tag=(\w+)", said, re.DOTALL)):
+            said += way.recv(65_536)
+        way.sendall(raw.message("ACK", number, tag=found[1].decode()))
+        way.close()
+        back.settimeout(5)
+        connection, _ = back.accept()
+        with connection:
+            assert connection.recv(65_536).startswith(b"BYE sip:x@127.0.0.1")
+
+
+def test_early_media_is_announced(network: Carrier, tmp_path: Path) -> None:
+    early = hears(183, checks="m=audio [0-9]+ RTP/AVP 0 101")
+    steps = [invite(), TRIED, early, hears(200), ack(), *asked("BYE")]
+    went_well(call(tmp_path, steps, to=network.sip, number="+49301230183"))
+
+
 def test_an_answer_is_repeated_until_it_is_acknowledged(patient: Carrier, tmp_path: Path) -> None:
     steps = [invite(), *RINGS, hears(200), ack(lost=True), wait(2_000), ack(), wait(1_500), bye(), hears(200)]
     called = call(tmp_path, steps, to=patient.sip, number=PERSON)
@@ -282,13 +305,14 @@ SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n
 class Raw:
     """Datagrams by hand."""
 
-    def __init__(self, network: Carrier) -> None:
-        host, port = network.sip.split(":")
-        self._to = (host, int(port))
+    def __init__(self, network: Carrier, *, port: int = 0, transport: str = "UDP") -> None:
+        host, at = network.sip.split(":")
+        self._to = (host, int(at))
+        self._transport = transport
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self._socket.settimeout(5)
-        self.port = self._socket.getsockname()[1]
+        self.port = port or self._socket.getsockname()[1]
 
     def __enter__(self) -> Self:
         return self
@@ -300,7 +324,7 @@ class Raw:
         body = SDP if method == "INVITE" else ""
         lines = [
             f"{method} sip:{number}@127.0.0.1 SIP/2.0",
-            f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};branch=z9hG4bK{branch or method + number[1:]}",
+            f"Via: SIP/2.0/{self._transport} 127.0.0.1:{self.port};branch=z9hG4bK{branch or method + number[1:]}",
             "From: <sip:x@127.0.0.1>;tag=1",
             f"To: <sip:{number}@127.0.0.1>" + (f";tag={tag}" if tag else ""),
             f"Call-ID: {number[1:]}-{self.port}",

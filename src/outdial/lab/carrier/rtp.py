@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import secrets
 import socket
 import struct
@@ -30,6 +31,8 @@ _EVENT = struct.Struct("!BBH")
 _VERSION = 0x80
 _MARKER = 0x80
 
+log = logging.getLogger(__name__)
+
 
 class Pacer:
     """Calls everybody who talks 50 times a second, by absolute deadline: one clock for all calls."""
@@ -52,8 +55,13 @@ class Pacer:
         self._ticks.pop(who, None)
 
     def _run(self) -> None:
-        for tick in list(self._ticks.values()):
-            tick()
+        for who, tick in list(self._ticks.items()):
+            try:
+                tick()
+            except Exception:
+                # the edge of one call's audio: the others go on
+                log.exception("audio of a call failed")
+                self.leave(who)
         loop = asyncio.get_running_loop()
         self._due += FRAME_SECS
         if loop.time() - self._due > STALL_FRAMES * FRAME_SECS:

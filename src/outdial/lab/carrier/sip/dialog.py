@@ -1,38 +1,24 @@
-"""One call over SIP: a dialog (RFC 3261 12), the network's call behind it, and who answers it."""
+"""One call over SIP: a dialog (RFC 3261 12), the network's call behind it, and the callee."""
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path as File
 
 from outdial.lab.carrier.course import Report
-from outdial.lab.carrier.ear import Ear
 from outdial.lab.carrier.endings import GIVEN_UP, HUNG_UP_BY_CALLER, NETWORK_ERROR, TIME_LIMIT, Quirk
-from outdial.lab.carrier.g711 import LAWS
 from outdial.lab.carrier.network import Live, Network
-from outdial.lab.carrier.person import Manners, Voice, machine, person
-from outdial.lab.carrier.rtp import Pacer, Rtp
 from outdial.lab.carrier.sip import sdp
 from outdial.lab.carrier.sip.answers import final, reason
-from outdial.lab.carrier.sip.message import (
-    MAGIC,
-    Asked,
-    Headers,
-    answer,
-    contact_of,
-    host_and_port,
-    new_tag,
-    request,
-    routes_of,
-)
+from outdial.lab.carrier.sip.callee import Callee, Studio
+from outdial.lab.carrier.sip.message import MAGIC, Asked, answer, contact_of, host_and_port, new_tag, request, routes_of
 from outdial.lab.carrier.sip.quirks import Void, bent
 from outdial.lab.carrier.sip.transaction import Repeated, Timers, Transaction
 from outdial.lab.carrier.sip.transport import HOST, Doors, Path
-from outdial.lab.carrier.weather import Weather
 
 ALLOW = ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE")
 AUDIO = ("Content-Type", "application/sdp")
+NO_PORT = 9
+"""Discard: nobody listens there."""
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +29,8 @@ class Trunk:
 
     network: Network
     doors: Doors
-    weather: Weather
-    manners: Manners
+    studio: Studio
     timers: Timers = field(default_factory=Timers)
-    pacer: Pacer = field(default_factory=Pacer)
-    voices: dict[str, Voice] = field(default_factory=dict)
-    """By codec; without one nobody says a word."""
-    audio: File | None = None
-    """A folder for what callees heard."""
 
 
 class Dialog:
@@ -80,9 +60,8 @@ class Dialog:
         self._target = contact_of(asked)
         self._unacknowledged: dict[int, Repeated] = {}
         """By CSeq: our 200s to INVITEs."""
-        self._ear = Ear(keeps=trunk.audio is not None)
-        self._rtp: Rtp | None = None
-        self._talking: asyncio.Task[None] | None = None
+        self._callee: Callee | None = None
+        """Somebody who will answer."""
         self._farewell: Report | None = None
         """How it ended, where a BYE is to tell: that waits until our answer was acknowledged (RFC 3261 15)."""
         self._left = False
@@ -108,31 +87,35 @@ class Dialog:
     def _ring(self) -> None:
         if self.live.ending.answers:
             try:
-                self._rtp = Rtp(self._trunk.pacer, self._trunk.weather, self._ear.hear)
+                self._callee = Callee(self._trunk.studio, self.live.call)
             except OSError:
                 log.exception("a call has no port for its audio")
                 self._trunk.network.end(self.live, NETWORK_ERROR)
                 return
-            self._agree(self._offer)
-        if self._quirk is Quirk.EARLY and self._rtp is not None and self._offer is not None:
-            self._ring_aloud(self._rtp, self._offer)
+            if self._offer is not None:
+                self._callee.agree(self._offer)
+        if self._quirk is Quirk.EARLY and self._callee is not None and self._offer is not None:
+            self._reply(183, "Session Progress", AUDIO, body=sdp.write(HOST, self._callee.port, self._offer))
+            self._callee.ring_aloud()
         else:
             self._reply(180, "Ringing")
 
-    def _ring_aloud(self, rtp: Rtp, offer: sdp.Offer) -> None:
-        self._reply(183, "Session Progress", AUDIO, body=sdp.write(HOST, rtp.port, offer))
-        rtp.play(self._voice(offer).ringback)
-        rtp.start()
-
     def _answer(self) -> None:
-        if self._rtp is not None:
-            self._rtp.hush()
+        if self._callee is not None:
+            self._callee.pick_up()
         self._accept(self._invite, self._transaction, self._offer)
         if self._quirk is Quirk.NO_REPLY:
-            self._start_talk()
+            self._talk()
+
+    def _talk(self) -> None:
+        self._silent = self._quirk is Quirk.SILENT
+        if self._callee is not None:
+            heard = self._quirk not in {Quirk.NO_REPLY, Quirk.SILENT}
+            self._callee.talk(lambda: self._trunk.network.end(self.live, self.live.ending.cause), heard=heard)
 
     def _end(self, report: Report) -> None:
-        self._hush()
+        if self._callee is not None:
+            self._callee.leave()
         if report.answered_at is None:
             code, phrase = final(report)
             self._reply(code, phrase, reason(report))
@@ -154,15 +137,19 @@ class Dialog:
         if waiting is None:
             return
         waiting.stop()
-        if self._offer is None and ack.message.body:
-            try:
-                self._agree(sdp.read(ack.message.body))
-            except sdp.NotForUs:
-                self._trunk.network.end(self.live, NETWORK_ERROR)
+        if self._callee is not None and self._callee.agreed is None:
+            self._take_answer(self._callee, ack)
         if self._farewell is not None:
             self._say_goodbye(self._farewell)
-        elif self._talking is None:
-            self._start_talk()
+        elif self._callee is not None and not self._callee.talks:
+            self._talk()
+
+    def _take_answer(self, callee: Callee, ack: Asked) -> None:
+        """The offer was ours, in the 200 (RFC 3261 13.2.1)."""
+        try:
+            callee.agree(sdp.read(ack.message.body))
+        except sdp.NotForUs:
+            self._trunk.network.end(self.live, NETWORK_ERROR)
 
     def cancelled(self) -> None:
         """The caller gives up; where somebody has answered it is too late for that (RFC 3261 9.2)."""
@@ -175,10 +162,15 @@ class Dialog:
             transaction.reply(500, self._words(asked, 500, "Server Internal Error"))  # RFC 3261 12.2.2
             return
         self._cseq = asked.cseq.sequence
+        call = self.live.call
         match asked.method:
             case "BYE":
                 self._leave()
                 transaction.reply(200, self._words(asked, 200, "OK"))
+            case _ if call.ended_at is not None:
+                transaction.reply(481, self._words(asked, 481, "Call/Transaction Does Not Exist"))
+            case "INVITE" | "UPDATE" if call.answered_at is None:  # RFC 3261 14.2
+                transaction.reply(500, self._words(asked, 500, "Server Internal Error", ("Retry-After", "1")))
             case "INVITE" | "UPDATE" if asked.message.body:
                 self._change(asked, transaction)
             case "INVITE":
@@ -196,7 +188,8 @@ class Dialog:
         self._left = True
         answered = self.live.call.answered_at is not None
         self._trunk.network.end(self.live, HUNG_UP_BY_CALLER if answered else GIVEN_UP)
-        if self._silent:
+        if self._silent or self._unacknowledged:  # it was over before, and nobody would say so any more
+            self._stop_waiting()
             self.forget()
 
     def _change(self, asked: Asked, transaction: Transaction) -> None:
@@ -205,11 +198,9 @@ class Dialog:
         except sdp.NotForUs:
             transaction.reply(488, self._words(asked, 488, "Not Acceptable Here"))
             return
-        if self._rtp is None:  # it rings still
-            transaction.reply(500, self._words(asked, 500, "Server Internal Error", ("Retry-After", "1")))
-            return
         self._target = contact_of(asked) or self._target
-        self._agree(offer)
+        if self._callee is not None:
+            self._callee.agree(offer)
         self._accept(asked, transaction, offer)
 
     # --- speaking SIP
@@ -220,9 +211,8 @@ class Dialog:
 
     def _accept(self, asked: Asked, transaction: Transaction, offer: sdp.Offer | None) -> None:
         """200, with our side of the audio, until it is acknowledged."""
-        body = sdp.write(HOST, self._rtp.port if self._rtp else 9, offer)
-        told: Headers = [("Contact", self._contact), ALLOW, AUDIO]
-        response = self._words(asked, 200, "OK", *told, body=body)
+        body = sdp.write(HOST, self._callee.port if self._callee else NO_PORT, offer)
+        response = self._words(asked, 200, "OK", ("Contact", self._contact), ALLOW, AUDIO, body=body)
         transaction.reply(200, response)
         if asked.method == "INVITE":
             path = transaction.path
@@ -262,56 +252,6 @@ class Dialog:
         transport = ";transport=tcp" if self._transaction.path.reliable else ""
         return f"<sip:{self._number}@{HOST}:{self._trunk.doors.port}{transport}>"
 
-    # --- audio
-
-    def _agree(self, offer: sdp.Offer | None) -> None:
-        if offer is not None and self._rtp is not None:
-            self._offer = offer
-            self._rtp.agree(offer.place, offer.type, LAWS[offer.codec].silence, offer.events)
-            self._ear.agree(offer.codec, offer.type)
-
-    def _start_talk(self) -> None:
-        self._silent = self._quirk is Quirk.SILENT
-        self._talking = asyncio.get_running_loop().create_task(self._behave(), name=f"talk {self.live.call.call_id}")
-        self._talking.add_done_callback(self._talked)
-
-    async def _behave(self) -> None:
-        manners, rtp = self._trunk.manners, self._rtp
-        if rtp is None or self._offer is None or self._quirk in {Quirk.NO_REPLY, Quirk.SILENT}:
-            await asyncio.sleep(manners.talk_secs)
-            return
-        rtp.start()
-        voice = self._voice(self._offer)
-        behaves: Awaitable[None] = (
-            machine(rtp, self._ear, voice, manners)
-            if self.live.call.machine
-            else person(rtp, self._ear, voice, manners, key=self._number[-1])
-        )
-        await behaves
-
-    def _voice(self, offer: sdp.Offer) -> Voice:
-        return self._trunk.voices.get(offer.codec, Voice())
-
-    def _talked(self, task: "asyncio.Task[None]") -> None:
-        if task.cancelled():
-            return
-        if (error := task.exception()) is not None:
-            # the edge of one talk: the call ends, the others go on
-            log.error("a callee failed", exc_info=error)
-        self._trunk.network.end(self.live, self.live.ending.cause)
-
-    def _hush(self) -> None:
-        if self._talking is not None:
-            self._talking.cancel()
-        if self._rtp is not None:
-            self._rtp.close()
-        if self._trunk.audio is not None and self._rtp is not None and self._talking is not None:
-            call = self.live.call
-            try:
-                self._ear.write(self._trunk.audio / f"{call.number.removeprefix('+')}-{call.nth}.wav")
-            except OSError:
-                log.exception("what a callee heard could not be kept")
-
     def _stop_waiting(self) -> None:
         for waiting in self._unacknowledged.values():
             waiting.stop()
@@ -319,5 +259,6 @@ class Dialog:
 
     def close(self) -> None:
         """The network ends: without a word."""
-        self._hush()
+        if self._callee is not None:
+            self._callee.leave()
         self._stop_waiting()

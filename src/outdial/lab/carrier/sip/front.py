@@ -96,7 +96,7 @@ class SipFront:
         """400, where it can be told to somebody."""
         request = wrong.request
         if request is not None and request.method != "ACK" and all(request.headers.get(name) for name in NEEDED):
-            path.send(answer(request, 400, "Bad Request", tag=new_tag(), headers=[("Warning", f'399 - "{wrong}"')]))
+            path.send(answer(request, 400, "Bad Request", tag=new_tag()))
 
     def _answered(self, response: Response) -> None:
         try:

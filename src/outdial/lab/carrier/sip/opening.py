@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from outdial.lab.carrier.network import Network
 from outdial.lab.carrier.options import Options
 from outdial.lab.carrier.person import Manners
+from outdial.lab.carrier.sip.callee import Studio
 from outdial.lab.carrier.sip.dialog import Trunk
 from outdial.lab.carrier.sip.digest import Digest
 from outdial.lab.carrier.sip.front import SipFront
@@ -22,7 +23,7 @@ async def opened(network: Network, options: Options) -> AsyncIterator[str]:
     doors = Doors(front.receive, weather)
     manners = Manners(options.talk_secs, options.listen_secs)
     voices = await prepare() if manners.talk_secs > 0 else {}
-    front.trunk = Trunk(network, doors, weather, manners, voices=voices, audio=options.audio)
+    front.trunk = Trunk(network, doors, Studio(weather, manners, voices=voices, kept=options.audio))
     try:
         await doors.open(options.sip_port or 0)
         yield f"{HOST}:{doors.port}"
