@@ -4,6 +4,7 @@ import asyncio
 import random
 import re
 import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -31,6 +32,17 @@ def captured(far: Sipp) -> list[bytes]:
     """Every message so far, either way, as it was on the wire."""
     parts = re.split(r"^-{10,} .*\n(?:UDP|TCP) message (?:sent|received) .*\n\n", far.said(), flags=re.MULTILINE)
     return [part.strip("\n").replace("\n", "\r\n").encode() + b"\r\n\r\n" for part in parts if "SIP/2.0" in part]
+
+
+def media() -> list[bytes]:
+    """Packets that a call's audio ports may well get: speech, a key, a report of a sender and one of its name."""
+    rtp, report = struct.Struct("!BBHII"), struct.Struct("!BBHIIIIII")
+    return [
+        rtp.pack(0x80, 0, 1, 160, 7) + b"\xd5" * 160,
+        rtp.pack(0x80, 101, 2, 160, 7) + struct.pack("!BBH", 5, 0x8A, 800),
+        report.pack(0x80, 200, 6, 7, 1, 2, 160, 1, 160),
+        struct.pack("!BBHIBB", 0x81, 202, 3, 7, 1, 4) + b"name\x00\x00",
+    ]
 
 
 def broken(chance: random.Random, message: bytes) -> bytes:

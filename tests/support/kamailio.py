@@ -45,18 +45,22 @@ loadmodule "maxfwd.so"
 loadmodule "textops.so"
 loadmodule "siputils.so"
 loadmodule "auth.so"
-loadmodule "rtpengine.so"
 modparam("tls", "certificate", "{cert}")
 modparam("tls", "private_key", "{key}")
 modparam("tls", "tls_method", "TLSv1.2+")
+#!ifdef WITH_RTPENGINE
+loadmodule "rtpengine.so"
 modparam("rtpengine", "rtpengine_sock", "{rtpengine}")
+#!endif
 request_route {{
   if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
   if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
   if (!is_method("ACK")) t_check_trans();
   if (has_totag()) {{
     if (loose_route()) {{
-      if (is_method("BYE")) rtpengine_delete();
+#!ifdef WITH_RTPENGINE
+      if (is_method("BYE") && check_route_param("media=srtp")) rtpengine_delete();
+#!endif
       t_relay();
       exit;
     }}
@@ -68,18 +72,23 @@ request_route {{
   if ($au != "{user}") {{ sl_send_reply("403", "Forbidden"); exit; }}
   consume_credentials();
   append_hf("{came_over}: $proto\\r\\n");
+#!ifdef WITH_RTPENGINE
   if ($hdr({media}) == "srtp") {{
     if (!search_body("RTP/SAVP")) {{ sl_send_reply("488", "Not Acceptable Here"); exit; }}
     t_on_reply("MEDIA");
     rtpengine_offer("replace-origin RTP/AVP");
+    add_rr_param(";media=srtp");
   }}
+#!endif
   record_route();
   $du = "sip:" + $hdr({next_hop});
   t_relay();
 }}
+#!ifdef WITH_RTPENGINE
 onreply_route[MEDIA] {{
   if (status =~ "(18[03])|(2[0-9][0-9])" && has_body("application/sdp")) rtpengine_answer("replace-origin RTP/SAVP");
 }}
+#!endif
 """
 
 
@@ -97,8 +106,8 @@ class Kamailio:
 
 
 @contextmanager
-def kamailio(folder: Path, certificate: Certificate, *, rtpengine: str = "udp:127.0.0.1:9") -> Iterator[Kamailio]:
-    """On ports of its own."""
+def kamailio(folder: Path, certificate: Certificate, *, rtpengine: str = "") -> Iterator[Kamailio]:
+    """On ports of its own; `rtpengine`: where that listens, if calls are to go through it."""
     port, tls_port, log = free_port(), free_port(), folder / "kamailio.log"
     config = folder / "kamailio.cfg"
     config.write_text(
@@ -117,6 +126,7 @@ def kamailio(folder: Path, certificate: Certificate, *, rtpengine: str = "udp:12
         )
     )
     command = [peers.program("kamailio"), "-DD", "-E", "-f", str(config), "-Y", str(folder), "-m", "64", "-M", "8"]
+    command += ["-A", "WITH_RTPENGINE"] if rtpengine else []
     with log.open("wb") as out:
         process = subprocess.Popen(
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True

@@ -16,7 +16,7 @@ import pytest
 from outdial.app.pool import PoolSettings, WorkerPool
 from outdial.domain.call import CallEvent, EventKind
 from outdial.domain.outcome import Outcome
-from tests.support.hostile import captured, dropped, hostile_end, pelt, pelt_over_tcp
+from tests.support.hostile import captured, dropped, hostile_end, media, pelt, pelt_over_tcp
 from tests.support.peers import needs
 from tests.support.phones import CALLER, CLOCK, Following, course, order, saying_nothing_for, sip_lines
 from tests.support.sipp import (
@@ -57,6 +57,13 @@ async def worker() -> AsyncIterator[WorkerPool]:
 def contact_port(far: Sipp) -> int:
     (came,) = far.came()
     found = re.search(r"Contact: <sip:[^@]+@127\.0\.0\.1:([0-9]+)", came)
+    assert found is not None
+    return int(found[1])
+
+
+def audio_port(far: Sipp) -> int:
+    (came,) = far.came()
+    found = re.search(r"^m=audio ([0-9]+) ", came, re.MULTILINE)
     assert found is not None
     return int(found[1])
 
@@ -172,6 +179,9 @@ async def withstands(tmp_path: Path, *, packets: int, seed: int) -> None:
             await call.until(EventKind.ANSWERED)
             port, whole = contact_port(far), captured(far)
             await pelt(whole, port, packets=packets // 2, chance=chance)
+            audio = audio_port(far)
+            for media_port in (audio, audio + 1):
+                await pelt(media(), media_port, packets=packets // 20, chance=chance)
             assert dropped(port) < packets // 100  # they were read
             for listener in listening(pool):
                 await pelt_over_tcp(whole, listener, connections=packets // 60, chance=chance)
