@@ -129,9 +129,21 @@ class Far:
 
     def __init__(self) -> None:
         self.came: list[tuple[int, int, bytes]] = []
+        self._news = asyncio.Event()
 
     def hear(self, kind: int, timestamp: int, payload: bytes) -> None:
         self.came.append((kind, timestamp, payload))
+        self._news.set()
+
+    @property
+    def said(self) -> bytes:
+        return b"".join(payload for kind, _, payload in self.came if kind == 0)
+
+    async def until_heard(self, coded: bytes) -> None:
+        async with asyncio.timeout(5):
+            while coded not in self.said:
+                self._news.clear()
+                await self._news.wait()
 
 
 @contextmanager
@@ -152,15 +164,13 @@ async def test_speech_arrives_whole_and_a_key_as_the_book_has_it() -> None:
     with pair(Weather()) as (near, far):
         await near.press("7")
         await near.say(SPEECH)
-        await asyncio.sleep(0.06)
+        await far.until_heard(SPEECH)
     keys = [(timestamp, payload) for kind, timestamp, payload in far.came if kind == 101]
     assert len({timestamp for timestamp, _ in keys}) == 1  # RFC 4733 2.5.1.2: all of one event
     events = [struct.unpack("!BBH", payload) for _, payload in keys]
     assert {number for number, _, _ in events} == {7}
     assert [length for _, _, length in events] == [160, 320, 480, 640, 800, 800, 800, 800]
     assert [bool(flags & 0x80) for _, flags, _ in events] == [False] * 5 + [True] * 3
-    said = b"".join(payload for kind, _, payload in far.came if kind == 0)
-    assert SPEECH in said
     stamps = [timestamp for kind, timestamp, _ in far.came if kind == 0]
     assert {(later - earlier) % 2**32 for earlier, later in itertools.pairwise(stamps)} == {FRAME}
 

@@ -5,6 +5,8 @@ import contextlib
 import random
 import re
 import socket
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -278,6 +280,20 @@ def test_what_is_lost_is_said_again(tmp_path: Path) -> None:
     went_well(call(tmp_path, steps, to=bad.sip, number=PERSON, calls=10, rate=50))
     assert Counter(events(bad, PERSON)) == {"dialled": 10, "answered": 10, "ended": 10}
     bad.stop()
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "words"),
+    [
+        (["--audio", "/nowhere/at/all"], 1, "/nowhere/at/all is no folder"),
+        (["--sip-user", "ada"], 2, "--sip-user and --sip-password go together"),
+        (["--loss", "101"], 2, "OUTDIAL_CARRIER_LOSS='101': percent from 0 to 100"),
+    ],
+)
+def test_what_cannot_be_is_said_at_start(given: list[str], code: int, words: str) -> None:
+    command = [sys.executable, "-m", "outdial.lab.carrier", "--sip-port", "0", *given]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stderr) == (code, f"outdial carrier: {words}\n")
 
 
 # --- two fronts, one network -----------------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ def serve(
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
 def carrier(context: typer.Context) -> None:
-    """Run the network in a box: a phone network to try things on."""
+    """Run the network in a box: a phone network to try things on, over HTTP and as a SIP trunk (`--help` tells how)."""
     from outdial.lab.carrier.server import main as carrier_main
 
     raise typer.Exit(carrier_main(context.args))

@@ -17,7 +17,9 @@ from outdial.lab.carrier.weather import Weather
 
 @asynccontextmanager
 async def opened(network: Network, options: Options) -> AsyncIterator[str]:
-    """Host and port at which the trunk listens."""
+    """Host and port at which the trunk listens; raises OSError."""
+    if options.audio is not None and not options.audio.is_dir():
+        raise NotADirectoryError(f"{options.audio} is no folder")
     weather = Weather(options.loss, options.jitter, options.seed)
     front = SipFront(Digest(options.sip_user, options.sip_password) if options.sip_user else None)
     doors = Doors(front.receive, weather)
