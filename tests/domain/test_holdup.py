@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from outdial.domain.daily import Quota
-from outdial.domain.holdup import Front, Holdup, Limit, Queue, at, why, why_held_back
+from outdial.domain.holdup import PAUSED, Front, Holdup, Limit, Queue, at, why, why_held_back
 from outdial.domain.window import ALWAYS, NOWHERE, CallingHours, parse
 
 NOW = datetime(2027, 1, 15, 8, tzinfo=UTC).timestamp()
@@ -37,6 +37,14 @@ NOTHING = Holdup(
             {"halted_reason": "wrong password"},
             "halted: the trunk refuses every call alike (wrong password); mend its settings, then resume",
         ),
+        (
+            {"halted_reason": "wrong password", "asked": ("it is there", NOW - 10), "zone": "Europe/Berlin"},
+            (
+                "halted: the trunk refuses every call alike (wrong password); mend its settings, then resume. "
+                "Asked at 2027-01-15 08:59:50 Europe/Berlin: it is there"
+            ),
+        ),
+        ({"paused": True, "halted_reason": "x", "asked": ("it is there", NOW)}, PAUSED),
         ({"scheduled_at": NOW + 3600}, "scheduled: it begins at 2027-01-15 09:00 UTC"),
         (
             {"scheduled_at": NOW + 3601, "zone": "America/New_York"},

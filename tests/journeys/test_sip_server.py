@@ -12,6 +12,7 @@ import pytest
 from tests.support.peers import needs
 from tests.support.server import Desk, Server, answered, until
 from tests.support.sipp import ACK, ANSWERS, BYE, CANCEL, Sipp, box, reply, sipp
+from tests.support.uas import Uas, uas_aside
 
 pytest.importorskip("baresip", reason="the extra `sip` is not installed: no wheel for this machine")
 pytestmark = [pytest.mark.sip, needs("sipp")]
@@ -32,14 +33,15 @@ def far(tmp_path: Path) -> Iterator[Sipp]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    running = Server(tmp_path, f"sqlite:///{tmp_path}/o.db", settings={"OUTDIAL_SIP_INTERFACE": "127.0.0.1"}).start()
+    settings = {"OUTDIAL_SIP_INTERFACE": "127.0.0.1", "OUTDIAL_PROBE_SECS": "0.5"}
+    running = Server(tmp_path, f"sqlite:///{tmp_path}/o.db", settings=settings).start()
     try:
         yield running
     finally:
         running.stop()
 
 
-def desk_of(server: Server, far: Sipp) -> Desk:
+def desk_of(server: Server, far: Sipp | Uas) -> Desk:
     http = server.client()
     config = {"agent": {"first_message": "Hello {{name}}, this is Outdial.", "language": "en"}}
     agent = answered(http.post("/v1/convai/agents/create", json={"name": "Ada", "conversation_config": config}))
@@ -67,12 +69,28 @@ def test_a_list_is_called_over_sip_and_recorded(server: Server, far: Sipp) -> No
     }  # fmt: skip
     assert len(psutil.Process(server.process.pid).children()) == len(asleep) + 1  # type: ignore[union-attr]
     assert len(list((server.folder / "recordings").glob("*/*.wav"))) == 1
+    assert far.came("OPTIONS") == []  # a trunk that is not halted is not asked whether it is there
     assert PASSWORD not in server.log
     assert "+4930" not in server.log
     # asked for as a list: a process that ends meanwhile has none, and raises nothing
     shown = " ".join(" ".join(one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"]))
     assert PASSWORD not in shown
     desk.http.close()
+
+
+def test_a_halted_trunk_is_asked_whether_it_is_there_and_not_called_until_somebody_resumes(server: Server) -> None:
+    with uas_aside(0.0, refuses="403 Forbidden") as far:
+        desk = desk_of(server, far)
+        made = desk.submit([f"+49301234567{n}" for n in range(5)], target_concurrency_limit=1)
+        seen = until(lambda: desk.get(made["id"])["status_reason"], lambda told: "Asked at" in (told or ""))
+        assert seen.startswith("halted: the trunk refuses every call alike")
+        assert seen.endswith(f"{far.address} over UDP answers OPTIONS with 200")
+        until(lambda: far.requests.count("OPTIONS"), lambda asked: asked >= 3)
+        assert far.requests.count("INVITE") == 3  # that it is there lifts no halt
+        answered(desk.http.post(desk.path(made["id"], "/resume")))
+        until(lambda: far.requests.count("INVITE"), lambda called: called == 4)
+        until(lambda: desk.get(made["id"])["status_reason"], lambda told: (told or "").startswith("halted"))
+        desk.http.close()
 
 
 def test_a_server_killed_in_mid_call_leaves_nothing_ringing_and_nobody_on_the_line(server: Server, far: Sipp) -> None:

@@ -1,5 +1,6 @@
 """What the doctor finds, on both engines: nothing in a sound database, and every kind of damage by name."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -20,7 +21,8 @@ from outdial.app.settings import Settings, load
 from outdial.domain.call import EventKind
 from outdial.domain.outcome import Outcome
 from outdial.store.store import SqlStore
-from tests.support.world import World
+from tests.support.uas import uas
+from tests.support.world import World, number_row
 
 SECRET = "a secret of thirty-two characters"
 
@@ -350,3 +352,25 @@ def test_somebody_else_at_the_public_url_is_told() -> None:
 def test_foreign_networks_need_a_public_url_and_should_have_https() -> None:
     assert seen(NOWHERE, providers=("loopback", "twilio"))["public URL"].state is State.FAILED
     assert seen(NOWHERE)["public URL"].state is State.OK
+    assert seen(NOWHERE, providers=("loopback", "sip_trunk"))["public URL"].state is State.OK  # calls tell themselves
+
+
+async def test_the_trunk_of_each_number_is_asked_whether_it_is_there(store: SqlStore, engine_url: str) -> None:
+    def trunk(address: str) -> dict[str, Any]:
+        return {"outbound_trunk_config": {"address": address, "transport": "udp"}}
+
+    async with uas() as far:
+        world = await World.make(store, engine_url, provider="sip_trunk", settings=trunk(far.address))
+        gone = number_row(
+            provider="sip_trunk", settings=trunk("127.0.0.1:9"), trunk="t:sip:2", phone_number="+15550002"
+        )
+        await store.create_number(world.workspace_id, gone, now=world.now)
+        findings = await asyncio.to_thread(found, engine_url)
+        there, missing = (findings[f"trunk of {public_id}"] for public_id in (world.number.public_id, gone.public_id))
+        assert there.state is State.OK
+        assert there.says.startswith(f"{far.address} over UDP answers OPTIONS with 200 in ")
+        assert far.requests == ["OPTIONS"]
+    assert (missing.state, missing.says) == (
+        State.FAILED, "127.0.0.1:9 over UDP does not answer OPTIONS: nobody listens there",
+    )  # fmt: skip
+    assert missing.do

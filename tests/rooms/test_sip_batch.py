@@ -138,6 +138,7 @@ async def test_a_batch_with_every_ending_is_dialled_over_sip(tmp_path: Path) -> 
                 Outcome.COMPLETED: 2,
             }
         assert far.done()  # every call went by its scenario: ACK, CANCEL and BYE included
+        assert far.came("OPTIONS") == []  # a trunk that is not halted is not asked whether it is there
         assert len(far.came("INVITE")) == len(numbers)
         recorded = sorted(dialling.recordings.glob("*/*.wav"))
         assert len(recorded) == 2

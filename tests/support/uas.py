@@ -9,8 +9,9 @@ import random
 import re
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -89,13 +90,15 @@ class Port:
 
 
 class Uas:
-    """Answers every INVITE after a short ring, and speaks silence."""
+    """Answers every INVITE after a short ring, and speaks silence; or refuses it, given a status line for that."""
 
-    def __init__(self, ring_secs: float) -> None:
+    def __init__(self, ring_secs: float, *, refuses: str = "", options: str = "200 OK") -> None:
         self.calls: dict[str, Heard] = {}
         self.requests: list[str] = []
         """The methods that came, in order."""
         self._ring_secs = ring_secs
+        self._refuses = refuses
+        self._options = options
         self._port = Port(self._came)
         self._rtp: dict[str, _Rtp] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -125,7 +128,13 @@ class Uas:
             if (rtp := self._rtp.pop(call_id, None)) is not None:
                 rtp.close()
 
+        elif method == "OPTIONS" and self._options:
+            self._reply(text, self._options, addr)
+
     async def _answer(self, text: str, call_id: str, addr: Address) -> None:
+        if self._refuses:
+            self._reply(text, self._refuses, addr)
+            return
         self._reply(text, "180 Ringing", addr)
         await asyncio.sleep(self._ring_secs * self._chance.uniform(0.5, 1.5))
         rtp = self._rtp[call_id] = _Rtp(self.calls[call_id])
@@ -200,10 +209,33 @@ def _header(text: str, name: str) -> str:
 
 
 @asynccontextmanager
-async def uas(ring_secs: float = 0.2) -> AsyncIterator[Uas]:
+async def uas(ring_secs: float = 0.2, *, refuses: str = "", options: str = "200 OK") -> AsyncIterator[Uas]:
     """A running one."""
-    far = Uas(ring_secs)
+    far = Uas(ring_secs, refuses=refuses, options=options)
     try:
         yield far
     finally:
         far.close()
+
+
+@contextmanager
+def uas_aside(ring_secs: float = 0.2, *, refuses: str = "", options: str = "200 OK") -> Iterator[Uas]:
+    """A running one in a thread of its own, for tests that do not run on a loop."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="uas", daemon=True)
+    thread.start()
+
+    async def make() -> Uas:
+        return Uas(ring_secs, refuses=refuses, options=options)
+
+    async def close() -> None:
+        far.close()
+
+    far = asyncio.run_coroutine_threadsafe(make(), loop).result(5)
+    try:
+        yield far
+    finally:
+        asyncio.run_coroutine_threadsafe(close(), loop).result(5)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5)
+        loop.close()

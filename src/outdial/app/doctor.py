@@ -3,6 +3,7 @@
 It changes nothing and takes no lock, so it runs beside a server as well as without one.
 """
 
+import asyncio
 import ctypes
 import json
 import os
@@ -11,6 +12,7 @@ import stat
 import time
 import zoneinfo
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -19,7 +21,10 @@ from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
 
 from outdial.app.settings import Role, Settings, kept_secret
+from outdial.app.trunks import asks
 from outdial.domain.errors import BadSetting
+from outdial.ports.provider import Reach
+from outdial.ports.store import NumberRow
 from outdial.store import audit
 from outdial.store.engine import Engine, ReadSession
 from outdial.store.instants import micros, seconds
@@ -27,11 +32,14 @@ from outdial.store.numbers import number_row
 from outdial.store.op import Reads
 from outdial.store.opening import engine_of, newest_schema
 from outdial.store.secrets import Vault
+from outdial.telephony.registry import PROVIDERS
 
 ANSWER_SECS = 4.0
 """How long whoever is asked over the network may take."""
 COUNT_SECS = 60.0
 """How long the database may take for one question: some read a whole table."""
+ASKED_AT_ONCE = 20
+"""Trunks."""
 SHOWN = 10
 """Findings of one kind that are listed; the others are counted."""
 MIB = 1024 * 1024
@@ -101,10 +109,12 @@ def examine(read_settings: Callable[[], Settings], *, server_url: str | None = N
         return
     yield ok("settings", f"they can be used; role {settings.role}")
     providers: list[str] = []
-    yield from _Database(settings, providers).findings()
+    numbers: list[NumberRow] = []
+    yield from _Database(settings, providers, numbers).findings()
     yield from _safely("disk", lambda: disk(settings))
     yield from _safely("clock", machine_clock)
     yield from _safely("network", lambda: network(settings, providers, server_url))
+    yield from _safely("trunks", lambda: reach(settings, numbers))
 
 
 def _safely(check: str, work: Check) -> Iterator[Finding]:
@@ -121,10 +131,11 @@ def _safely(check: str, work: Check) -> Iterator[Finding]:
 class _Database:
     """Everything that is asked of the database, on one reading connection."""
 
-    def __init__(self, settings: Settings, providers: list[str]) -> None:
-        """Make it; `providers` is filled with those that phone numbers are of."""
+    def __init__(self, settings: Settings, providers: list[str], numbers: list[NumberRow]) -> None:
+        """Make it; `providers` is filled with those that phone numbers are of, `numbers` with these."""
         self._settings = settings
         self._providers = providers
+        self._numbers = numbers
         self._path = settings.sqlite_path
 
     def findings(self) -> Iterator[Finding]:
@@ -192,8 +203,7 @@ class _Database:
         self._providers += [row.provider for row in tx.rows("audit_providers")]
         try:
             vault = Vault(kept_secret(self._settings))
-            if (newest := tx.one("number_newest")) is not None:
-                number_row(newest, vault)
+            self._numbers += [number_row(row, vault) for row in tx.rows("audit_numbers")]
         except BadSetting as wrong:
             yield failed(
                 "secret key",
@@ -484,6 +494,22 @@ def network(settings: Settings, providers: Sequence[str], server_url: str | None
             )
 
 
+def reach(settings: Settings, numbers: Sequence[NumberRow]) -> Iterator[Finding]:
+    """Whether the trunk of each number answers, for those that can be asked without calling anybody."""
+    asked = asks(settings)
+    can_be_asked = [number for number in numbers if number.provider in asked]
+
+    def ask(number: NumberRow) -> Reach:
+        return asyncio.run(asked[number.provider](number))
+
+    with ThreadPoolExecutor(ASKED_AT_ONCE) as threads:
+        answers = list(threads.map(ask, can_be_asked))
+    for number, found in zip(can_be_asked, answers, strict=True):
+        check = f"trunk of {number.public_id}"
+        took = "" if found.took_ms is None else f" in {found.took_ms:.0f} ms"
+        yield ok(check, found.says + took) if found.there else failed(check, found.says + took, found.do)
+
+
 def _server_url(settings: Settings) -> str | None:
     if settings.port == 0:
         return None
@@ -504,7 +530,7 @@ def _readiness(url: str, status: int, answer: str) -> Finding:
 
 
 def _public(settings: Settings, providers: Sequence[str], *, running: bool) -> Iterator[Finding]:
-    foreign = sorted(set(providers) - {"loopback"})
+    foreign = sorted(name for name in set(providers) - {"loopback"} if name not in PROVIDERS or PROVIDERS[name].reports)
     public = settings.public_url
     if public is None:
         if foreign:
@@ -514,7 +540,7 @@ def _public(settings: Settings, providers: Sequence[str], *, running: bool) -> I
                 "Set it to an https URL at which those networks reach this server, or nobody reports how calls go.",
             )
         else:
-            yield ok("public URL", "it is not set, and the network in a box needs none")
+            yield ok("public URL", "it is not set, and no number here needs one")
         return
     if foreign and urlsplit(public).scheme != "https":
         yield warning(

@@ -26,6 +26,7 @@ from outdial.app.meters import NodeCollector, PrometheusMeters
 from outdial.app.phones import Drain, Phones
 from outdial.app.pool import PoolSettings
 from outdial.app.settings import Role, Settings, key_file, own_secret, strangers, withdraw_secret
+from outdial.app.trunks import asks, sip_settings
 from outdial.batches.desk import Desk
 from outdial.batches.replay import Twins
 from outdial.callbacks.inbox import Inbox
@@ -35,6 +36,7 @@ from outdial.calls.callback_keys import CallbackKeys
 from outdial.calls.intake import Intake
 from outdial.calls.tenure import Tenure
 from outdial.dispatch.dialler import Dialler, DiallerSettings
+from outdial.dispatch.prober import Prober
 from outdial.domain.errors import BadSetting
 from outdial.ports.meters import UNMETERED, Meters
 from outdial.ports.store import ClaimLimits
@@ -233,7 +235,8 @@ def _dialling(ground: _Ground) -> _Dialling:
 
     drain = Drain(phones, clock=clock, within_secs=settings.stop_secs, hurry=ground.hurry, left=left)
     # the dispatcher stops first; then calls that are up may end while everything that ends them still runs
-    above = [("call workers", lines), *first, ("drain", drain), last]
+    prober = Prober(store, asks(settings), clock=clock, every=settings.probe_secs)
+    above = [("call workers", lines), *first, ("prober", prober), ("drain", drain), last]
     return _Dialling([*carrier, *dialler.below_the_lines], above, dialler.intake, dialler, phones)
 
 
@@ -281,16 +284,7 @@ class _Lines:
         given = self._settings
         return PoolSettings(
             provider="sip_trunk",
-            settings={
-                "interface": given.sip_interface,
-                "rtp_ports": given.sip_rtp_ports,
-                "cafile": given.sip_cafile,
-                "media_lost_secs": given.sip_media_lost_secs,
-                "reply_secs": given.sip_reply_secs,
-                "horizon_secs": given.sip_horizon_secs,
-                "teardowns_per_sec": given.sip_teardowns_per_sec,
-                "recordings": str(given.recordings_path),
-            },
+            settings=sip_settings(given),
             workers=given.sip_workers,
             cap=given.sip_calls_per_worker,
             log_style=given.log_style,

@@ -164,6 +164,11 @@ class Settings:
     halted_secs: float = _setting(
         _seconds(1, 30 * 86_400), "After this long on a halted trunk, waiting people end as expired", default=86_400.0
     )
+    probe_secs: float = _setting(
+        _seconds(0, 86_400),
+        "A halted trunk is asked so often whether it is there (SIP: OPTIONS), for status_reason; 0: never",
+        default=60.0,
+    )
     sip_workers: int = _setting(_whole(0, 64), "Call workers for SIP trunks; 0: no calls over SIP", default=1)
     sip_calls_per_worker: int = _setting(
         _whole(1, 1_000), "Calls that one of them has at once; 60 leave room for audio", default=60

@@ -69,6 +69,8 @@ class Holdup:
     """Seconds until the rate allows the next call."""
     today: Quota | None = None
     """Of the agent, where its calls a day are limited."""
+    asked: tuple[str, float] | None = None
+    """What its halted trunk said when it was asked last whether it is there, and when."""
 
 
 def why(holdup: Holdup, now: float) -> str:
@@ -78,7 +80,10 @@ def why(holdup: Holdup, now: float) -> str:
 
 
 def _held(holdup: Holdup, _now: float) -> str:
-    return PAUSED if holdup.paused else halted(holdup.halted_reason)
+    if holdup.paused or not holdup.halted_reason or holdup.asked is None:
+        return PAUSED if holdup.paused else halted(holdup.halted_reason)
+    says, when = holdup.asked
+    return f"{halted(holdup.halted_reason)}. Asked at {at(when, holdup.zone, exact=True)}: {says}"
 
 
 def halted(reason: str) -> str:

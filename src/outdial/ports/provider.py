@@ -1,6 +1,6 @@
 """How a phone provider presents itself: a name, its settings, and how to make its lines and read its callbacks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,23 @@ class CallbackRefused(Exception):
     """The signature is missing or wrong, or the body is not what this provider sends."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """What became of asking a network whether it is there."""
+
+    there: bool
+    says: str
+    """For people, with its name: what it answers, or why it does not."""
+    took_ms: float | None = None
+    do: str = ""
+    """What people can do about it."""
+
+
+Probe = Callable[[Mapping[str, Any], str, Mapping[str, Any]], Coroutine[Any, Any, Reach]]
+"""Asks the network of a phone number whether it is there, and calls nobody: given the number's settings, the number,
+and the settings of a call worker. Raises nothing, and takes a few seconds at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderSpec:
     """One provider."""
@@ -41,3 +58,7 @@ class ProviderSpec:
     """A phone number's settings as given, validated and completed; raises domain.errors.Invalid."""
     needs: str = ""
     """A module that must be installed before calls can be placed, from an extra of ours; "" if there is none."""
+    probe: Probe | None = None
+    """None: it can't be asked."""
+    reports: bool = True
+    """Whether it reports how calls go to our public URL."""

@@ -607,6 +607,14 @@ class Store(Protocol):
         """End the waiting recipients of trunks halted before that time as `expired`; counts them."""
         ...
 
+    async def probes_due(self, providers: Sequence[str], *, before: float, now: float) -> list[NumberRow]:
+        """Numbers of these providers with a halted trunk that nobody asked since `before`; the caller is to, now."""
+        ...
+
+    async def note_probe(self, trunk: str, says: str, *, now: float) -> None:
+        """What a halted trunk said when it was asked whether it is there: `status_reason` tells it."""
+        ...
+
     # watching
     async def ping(self) -> None:
         """Returns when the database has answered; raises where it can't."""

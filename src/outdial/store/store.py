@@ -16,6 +16,7 @@ from outdial.store.hours import WorkspaceHours
 from outdial.store.nodes import Nodes
 from outdial.store.numbers import Numbers
 from outdial.store.opening import engine_of
+from outdial.store.probes import Probing
 from outdial.store.reading import Reading
 from outdial.store.secrets import Vault
 from outdial.store.settling import Settling
@@ -43,6 +44,7 @@ class SqlStore(
     WorkspaceHours,
     Agents,
     Numbers,
+    Probing,
     Suppression,
     Watching,
 ):

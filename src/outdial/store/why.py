@@ -91,6 +91,7 @@ def _waiting(
         queues=tuple(Queue(queue.key or "", seconds(queue.next_due)) for queue in queues),
         limits=_limits(batch, row, limits),
         today=today,
+        asked=_asked(tx, row),
         **_rate(limits.get(f"n:{row.number_id}"), at),
     )
     reason = why(holdup, at)
@@ -105,6 +106,11 @@ def _hours(batch: BatchRow) -> tuple[CallingHours | None, str]:
         return parse(batch.hours), whose
     except Invalid:
         return CallingHours(()), whose  # a zone left the machine's time zone data: nobody is called
+
+
+def _asked(tx: Reads, row: Row) -> tuple[str, float] | None:
+    said = tx.one("probe_of", trunk=row.trunk) if row.halted_reason else None
+    return None if said is None else (said.says, seconds(said.said_at))
 
 
 def _maybe(limits: dict[str, Row], trunk: str) -> float | None:

@@ -120,6 +120,13 @@ group by a.batch_id, b.public_id;
 -- Calls that nobody looked up although it was time.
 select count(*) as n, min(check_at) as since from attempt where check_at < :before;
 
+-- name: audit_numbers
+select n.*, coalesce(t.halted_reason, '') as halted_reason, null as agent_public_id, null as agent_name
+from phone_number n
+left join bucket t on t.key = n.trunk
+where n.deleted_at is null
+order by n.id;
+
 -- name: audit_halted
 select key, halted_reason, halted_at from bucket where halted_at is not null order by key;
 
