@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -40,25 +41,29 @@ ANSWERED = [*RINGS, hears(200), ack()]
 PERSON = "+493012345678"
 
 
-def carrier(folder: Path, *, ring: float = 0.05, talk: float = 0.1, more: tuple[str, ...] = ()) -> Carrier:
+@contextmanager
+def carrier(folder: Path, *more: str, ring: float = 0.05, talk: float = 0.1) -> Iterator[Carrier]:
     options = ("--sip-port", "0", "--listen-secs", "0", *more)
-    return Carrier(folder / "carrier.log", ring, talk, options=options)
+    running = Carrier(folder / "carrier.log", ring, talk, options=options).start()
+    try:
+        yield running
+    finally:
+        running.stop()
 
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Carrier]:
     """One for tests that call different numbers."""
-    running = carrier(tmp_path_factory.mktemp("network")).start()
-    yield running
-    assert running.stop() == 0
+    with carrier(tmp_path_factory.mktemp("network")) as running:
+        yield running
+        assert running.stop() == 0
 
 
 @pytest.fixture
 def patient(tmp_path: Path) -> Iterator[Carrier]:
     """People who ring and talk for ever."""
-    running = carrier(tmp_path, ring=0.05, talk=3600).start()
-    yield running
-    running.stop()
+    with carrier(tmp_path, talk=3600) as running:
+        yield running
 
 
 def went_well(called: Called) -> None:
@@ -125,18 +130,16 @@ def test_a_machine_answers(network: Carrier, tmp_path: Path) -> None:
 
 
 def test_what_rings_can_be_cancelled(tmp_path: Path) -> None:
-    slow = carrier(tmp_path, ring=3600).start()
     steps = [invite(), *RINGS, cancel(), hears(200), hears(487), ack()]
-    went_well(call(tmp_path, steps, to=slow.sip, number=PERSON))
-    assert events(slow, PERSON) == ["dialled", "ended"]
-    slow.stop()
+    with carrier(tmp_path, ring=3600) as slow:
+        went_well(call(tmp_path, steps, to=slow.sip, number=PERSON))
+        assert events(slow, PERSON) == ["dialled", "ended"]
 
 
 def test_an_invite_that_expires_is_given_up(tmp_path: Path) -> None:
-    slow = carrier(tmp_path, ring=3600).start()
     steps = [invite("Expires: 1"), *RINGS, hears(487, checks="Reason: Q.850;cause=19"), ack()]
-    went_well(call(tmp_path, steps, to=slow.sip, number=PERSON))
-    slow.stop()
+    with carrier(tmp_path, ring=3600) as slow:
+        went_well(call(tmp_path, steps, to=slow.sip, number=PERSON))
 
 
 def test_over_tcp_it_is_the_same(network: Carrier, patient: Carrier, tmp_path: Path) -> None:
@@ -217,13 +220,12 @@ def with_credentials(password: str) -> list[Step]:
 
 
 def test_who_knows_the_password_may_call(tmp_path: Path) -> None:
-    trunk = carrier(tmp_path, more=("--sip-user", "ada", "--sip-password", "s3cret")).start()
     right = [*with_credentials("s3cret"), *RINGS, hears(200), ack(2), *asked("BYE")]
-    went_well(call(tmp_path, right, to=trunk.sip, number=PERSON))
     wrong = [*with_credentials("guessed"), TRIED, hears(403), ack(2)]
-    went_well(call(tmp_path, wrong, to=trunk.sip, number=PERSON))
-    assert events(trunk, PERSON) == ["dialled", "answered", "ended"]
-    trunk.stop()
+    with carrier(tmp_path, "--sip-user", "ada", "--sip-password", "s3cret") as trunk:
+        went_well(call(tmp_path, right, to=trunk.sip, number=PERSON))
+        went_well(call(tmp_path, wrong, to=trunk.sip, number=PERSON))
+        assert events(trunk, PERSON) == ["dialled", "answered", "ended"]
 
 
 # --- what goes wrong on purpose --------------------------------------------------------------------------------------
@@ -275,11 +277,10 @@ def test_a_far_end_that_goes_silent_answers_no_bye(network: Carrier) -> None:
 
 
 def test_what_is_lost_is_said_again(tmp_path: Path) -> None:
-    bad = carrier(tmp_path, more=("--loss", "15", "--jitter", "30", "--seed", "7")).start()
     steps = [invite(), hears(100, optional=True), hears(180, optional=True), hears(200), ack(), *asked("BYE")]
-    went_well(call(tmp_path, steps, to=bad.sip, number=PERSON, calls=10, rate=50))
-    assert Counter(events(bad, PERSON)) == {"dialled": 10, "answered": 10, "ended": 10}
-    bad.stop()
+    with carrier(tmp_path, "--loss", "15", "--jitter", "30", "--seed", "7") as bad:
+        went_well(call(tmp_path, steps, to=bad.sip, number=PERSON, calls=10, rate=50))
+        assert Counter(events(bad, PERSON)) == {"dialled": 10, "answered": 10, "ended": 10}
 
 
 @pytest.mark.parametrize(

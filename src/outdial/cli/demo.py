@@ -24,7 +24,7 @@ from outdial.cli.stage import Stage, can_call_over_sip, stage
 from outdial.cli.watching import follow
 
 PEOPLE = 40
-RING_SECS, TALK_SECS = 0.3, 1.2
+RING_SECS, TALK_SECS = 0.2, 1.0
 AT_ONCE = 20
 """Calls at one time: few enough that one can watch them."""
 PASS_WITHIN_SECS = 40.0
