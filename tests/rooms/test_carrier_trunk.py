@@ -263,6 +263,14 @@ def test_nothing_comes_where_every_reply_is_lost_and_the_phone_rings_all_the_sam
         assert raw.heard() == []
 
 
+def test_whoever_answers_a_caller_that_is_gone_hangs_up(network: Carrier) -> None:
+    number = "+493012345681"
+    with Raw(network) as raw:
+        raw.send("INVITE", number)
+        raw.hear("SIP/2.0 200")  # and no ACK, for 32 s (RFC 3261 13.3.1.4)
+        until(lambda: events(network, number), lambda seen: seen == ["dialled", "answered", "ended"])
+
+
 def test_a_far_end_that_goes_silent_answers_no_bye(network: Carrier) -> None:
     number = "+49301230903"
     with Raw(network) as raw:

@@ -14,6 +14,9 @@ from outdial.lab.carrier.rtp import Pacer, Rtp
 from outdial.lab.carrier.sip.sdp import Offer
 from outdial.lab.carrier.weather import Weather
 
+LEAST_PATIENCE_SECS = 3.0
+"""Whoever answers and hears nobody waits at least so long: an ACK may be late."""
+
 log = logging.getLogger(__name__)
 
 
@@ -39,6 +42,7 @@ class Callee:
         self._ear = Ear(keeps=studio.kept is not None)
         self._rtp = Rtp(studio.pacer, studio.weather, self._ear.hear)
         self._talking: asyncio.Task[None] | None = None
+        self._patience: asyncio.TimerHandle | None = None
         self.agreed: Offer | None = None
         """What the caller wants to hear, and where."""
 
@@ -63,12 +67,16 @@ class Callee:
         self._rtp.play(self._voice.ringback)
         self._rtp.start()
 
-    def pick_up(self) -> None:
-        """It rings no longer."""
+    def pick_up(self, done: Callable[[], None]) -> None:
+        """It rings no longer. If no talk begins, because the caller is gone, the callee hangs up in the end: `done`."""
         self._rtp.hush()
+        manners = self._studio.manners
+        secs = max(manners.listen_secs + manners.talk_secs, LEAST_PATIENCE_SECS)
+        self._patience = asyncio.get_running_loop().call_later(secs, done)
 
     def talk(self, done: Callable[[], None], *, heard: bool) -> None:
         """Behave; `done` is called when the callee hangs up. Not `heard`: nothing gets to or from the caller."""
+        self._stop_waiting()
         behaves = self._behave() if heard and self.agreed is not None else asyncio.sleep(self._studio.manners.talk_secs)
         self._talking = asyncio.get_running_loop().create_task(behaves, name=f"talk {self._call.call_id}")
         self._talking.add_done_callback(lambda task: self._talked(task, done))
@@ -95,12 +103,17 @@ class Callee:
 
     def leave(self) -> None:
         """The call is over; may be called twice."""
+        self._stop_waiting()
         self._rtp.close()
         if self._talking is not None and self._studio.kept is not None:
             self._keep(self._studio.kept)
         if self._talking is not None:
             self._talking.cancel()
             self._talking = None
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
 
     def _keep(self, folder: Path) -> None:
         path = folder / f"{self._call.number.removeprefix('+')}-{self._call.nth}.wav"

@@ -102,7 +102,7 @@ class Dialog:
 
     def _answer(self) -> None:
         if self._callee is not None:
-            self._callee.pick_up()
+            self._callee.pick_up(self._hang_up)
         self._accept(self._invite, self._transaction, self._offer)
         if self._quirk is Quirk.NO_REPLY:
             self._talk()
@@ -111,7 +111,11 @@ class Dialog:
         self._silent = self._quirk is Quirk.SILENT
         if self._callee is not None:
             heard = self._quirk not in {Quirk.NO_REPLY, Quirk.SILENT}
-            self._callee.talk(lambda: self._trunk.network.end(self.live, self.live.ending.cause), heard=heard)
+            self._callee.talk(self._hang_up, heard=heard)
+
+    def _hang_up(self) -> None:
+        """The callee does."""
+        self._trunk.network.end(self.live, self.live.ending.cause)
 
     def _end(self, report: Report) -> None:
         if self._callee is not None:
