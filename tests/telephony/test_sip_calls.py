@@ -411,6 +411,19 @@ async def test_a_trunk_that_wakes_up_after_we_gave_up_is_told(tmp_path: Path, an
             assert await asyncio.to_thread(far.done), far.said()
 
 
+async def test_an_invite_that_nobody_hears_is_not_said_again_once_its_call_must_be_over() -> None:
+    """By then the same number may be dialled by another call."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        async with sip_lines(reply_secs=0.2) as lines:
+            given = order(f"127.0.0.1:{nobody.getsockname()[1]}", within=0.5, ring_secs=0.5, talk_secs=0.5)
+            (event,) = await course(lines, given)
+            assert (event.kind, event.reason) == (EventKind.DOUBTFUL, "no_reply")
+            async with asyncio.timeout(5):  # the stack would go on for 32 s (RFC 3261 17.1.1.2, timer B)
+                while lines.stack._calls:  # noqa: ASYNC110 - nobody follows this call any more
+                    await asyncio.sleep(0.02)
+
+
 async def test_a_call_given_up_before_its_first_word_is_cancelled_with_it(tmp_path: Path) -> None:
     with sipp(tmp_path, invite(TAKE_CSEQ) + wait(400) + reply("180 Ringing") + CANCEL) as far:
         async with sip_lines() as lines:

@@ -239,7 +239,7 @@ class _Call:
         if call is None or call.closed:
             return
         if not await self._first_word() and not call.closed:
-            self._lines.stack.give_up_unheard(call)
+            self._give_up_unheard(call)
             self._finish(self._event(EventKind.DOUBTFUL, reason="no_reply"))
             return
         if self._answered_at is not None:
@@ -262,6 +262,12 @@ class _Call:
                 await self._word.wait()
         return self._word.is_set()
 
+    def _give_up_unheard(self, call: StackCall) -> None:
+        """Until the call must be over: then the same number may be dialled anew."""
+        order = self._order
+        left = order.send_by + order.ring_secs + order.talk_secs - self._lines.clock.boottime()
+        self._lines.stack.give_up_unheard(call, within=max(0.0, left))
+
     async def leave(self) -> None:
         """Nobody follows this call any more; one that is up is hung up."""
         for timer in self._timers:
@@ -271,7 +277,7 @@ class _Call:
             with contextlib.suppress(BaresipError):
                 await self._lines.stack.hang_up(call)
         elif call is not None and not call.closed:
-            self._lines.stack.give_up_unheard(call)
+            self._give_up_unheard(call)
         if call is not None:
             call.on_audio = _nothing
         if self._leg is not None:

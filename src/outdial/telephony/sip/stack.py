@@ -202,13 +202,15 @@ class Stack:
         self._calls[handle] = call
         return call
 
-    def give_up_unheard(self, call: StackCall) -> None:
+    def give_up_unheard(self, call: StackCall, *, within: float) -> None:
         """Nothing was heard of it, so nothing can be cancelled (RFC 3261 9.1): whatever is heard is answered by that.
 
-        To hang up now would make the stack forget it: a late ring would go on, and a late answer stay unanswered.
+        To hang up now would make the stack forget it: a late ring would go on, and a late answer stay unanswered. But
+        over UDP it says the INVITE again and again meanwhile, so it forgets it `within` so many seconds.
         """
         call.on_event = lambda event: None if event.event is Event.CALL_CLOSED else self.abandon(call)
         call.traced.on_heard = lambda: self.abandon(call)
+        asyncio.get_running_loop().call_later(within, self.abandon, call)
 
     def abandon(self, call: StackCall) -> None:
         """A call that nobody waits for any more is hung up."""
