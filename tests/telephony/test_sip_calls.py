@@ -175,6 +175,17 @@ async def test_a_503_with_retry_after_throttles(tmp_path: Path) -> None:
     assert (last.kind, last.retry_after) == (EventKind.THROTTLED, 7.0)
 
 
+async def test_a_throttling_is_known_by_its_header_however_late_the_trace_tells_it(tmp_path: Path) -> None:
+    """The stack's trace comes through a thread of its own, which may have to wait for a busy machine."""
+    with sipp(tmp_path, refuses("503 Service Unavailable", "Retry-After: 7")) as far:
+        async with sip_lines() as lines:
+            (tap,) = logging.getLogger("baresip.native.sip").handlers
+            told = tap._tell  # type: ignore[attr-defined]
+            tap._tell = lambda message: asyncio.get_running_loop().call_later(0.2, told, message)  # type: ignore[attr-defined]
+            (*_, last) = await course(lines, order(far.address))
+    assert (last.kind, last.retry_after) == (EventKind.THROTTLED, 7.0)
+
+
 async def test_a_503_with_a_limit_text_throttles_and_a_ring_before_it_does_not(tmp_path: Path) -> None:
     limit, later = final("503 Trunk CPS limit exceeded"), final("503 Service Unavailable", "Retry-After: 3")
     endings = {

@@ -23,7 +23,7 @@ from outdial.runtime.failpoint import reach
 from outdial.runtime.log import get_logger
 from outdial.telephony.sip.config import KEY_HEADER, Config, Trunk, header_value, read_trunk
 from outdial.telephony.sip.outcome import Doubtful, End, Throttled, Unsent, Verdict, classify, read_text
-from outdial.telephony.sip.stack import TRACED_SECS, InDoubt, NotSent, Stack, StackCall, Traced
+from outdial.telephony.sip.stack import SURELY_TRACED_SECS, TRACED_SECS, InDoubt, NotSent, Stack, StackCall, Traced
 
 STOPPED_SECS = 60.0
 """How long a stop is remembered for an order that has not come yet; its send deadline is over long before."""
@@ -140,6 +140,7 @@ class _Call:
         self._rang = False
         self._answered_at: float | None = None
         self._told_answered = False
+        self._concluded = False
 
     # --- sending
 
@@ -388,11 +389,21 @@ class _Call:
         unexplained = self._answered_at is None and not self._ours
         if unexplained and self._stacked is not None and (status is None or self._stacked.traced.final != status):
             # the message itself says more (Retry-After, a second Reason), and comes by another way, a moment behind
-            asyncio.get_running_loop().call_later(TRACED_SECS, self._conclude, text)
+            asyncio.get_running_loop().call_later(
+                TRACED_SECS if status is None else SURELY_TRACED_SECS, self._conclude, text
+            )
+            self._stacked.traced.on_final = lambda: self._traced(status, text)
         else:
             self._conclude(text)
 
+    def _traced(self, status: int | None, text: str) -> None:
+        if self._stacked is not None and status is not None and self._stacked.traced.final == status:
+            self._conclude(text)
+
     def _conclude(self, text: str) -> None:
+        if self._concluded:
+            return
+        self._concluded = True
         status, q850 = read_text(text)
         traced = self._stacked.traced if self._stacked is not None else Traced()
         end = End(

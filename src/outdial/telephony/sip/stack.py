@@ -57,7 +57,9 @@ LINGER_SECS = 0.7
 COMPLAINTS_A_MINUTE = 30
 """Lines of each of the stack's logs that reach ours."""
 TRACED_SECS = 0.02
-"""How long the message trace may lag behind an event."""
+"""How long the message trace may lag behind an event, where it may have nothing to tell."""
+SURELY_TRACED_SECS = 0.5
+"""The same where it has: it comes through a thread of its own, which waits for its turn on a busy machine."""
 
 log = get_logger()
 
@@ -83,6 +85,8 @@ class Traced:
     """Of any Reason header: the events tell the first one alone."""
     on_heard: Callable[[], None] = lambda: None
     """Called when the first answer came."""
+    on_final: Callable[[], None] = lambda: None
+    """Called when a final one came."""
 
 
 @dataclass(slots=True, eq=False)
@@ -281,6 +285,8 @@ class Stack:
         traced.retry_after = message.retry_after if message.status >= 200 else traced.retry_after
         if first:
             traced.on_heard()
+        if message.status >= 200:
+            traced.on_final()
 
 
 class _Dialled(asyncio.Future[Any]):
