@@ -53,7 +53,7 @@ class World:
             caller="+493099990000",
             provider=self.spec.name,
             trunk={},
-            agent={"conversation_config": {"agent": {"first_message": "Hello {{name}}."}}},
+            agent={"conversation_config": {"agent": {"first_message": "Hello Anna."}}},
             variables={"name": "Anna"},
             ring_secs=ring_secs,
             talk_secs=talk_secs,

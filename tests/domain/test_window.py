@@ -209,6 +209,8 @@ GOOD = {"start": "09:00", "end": "18:00"}
         ({}, "rules"),
         ({"rules": []}, "rules"),
         ({"rules": "mon"}, "rules"),
+        ({"rules": [GOOD] * 101}, "rules"),
+        ({"rules": [{**GOOD, "weekdays": ["mon"] * 21}]}, "rules.0.weekdays"),
         ({"rules": [GOOD], "zone": BERLIN}, "zone"),
         ({"rules": [GOOD], "timezone": "Europe/Atlantis"}, "timezone"),
         ({"rules": [GOOD], "timezone": "../etc/passwd"}, "timezone"),

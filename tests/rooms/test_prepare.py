@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from outdial.calls.callback_keys import CallbackKeys
-from outdial.calls.prepare import Hand, Prepared, overridden, prepare, render, ring_secs
+from outdial.calls.prepare import MOST_INSERTED, MOST_WARNINGS, Hand, Prepared, overridden, prepare, render, ring_secs
 from outdial.domain.batch import BatchStatus, Counters
 from outdial.ports.store import BatchRow, Claimed, NodeLease
 from tests.support.world import NOW, agent_row, number_row
@@ -153,9 +153,24 @@ def test_reserved_variables_are_ours() -> None:
 
 
 def test_a_value_with_braces_is_not_rendered_again() -> None:
-    missing: list[str] = []
-    assert render("{{a}}", {"a": "{{b}}", "b": "no"}, missing) == "{{b}}"
-    assert missing == []
+    warnings: list[str] = []
+    assert render("{{a}}", {"a": "{{b}}", "b": "no"}, warnings) == "{{b}}"
+    assert warnings == []
+
+
+def test_variables_add_no_more_to_a_text_than_they_may() -> None:
+    warnings: list[str] = []
+    long = "x" * (MOST_INSERTED // 4)
+    text = render("{{long}}-" * 1_000 + "{{short}}", {"long": long, "short": "y"}, warnings)
+    assert text == f"{long}-" * 4 + "-" * 996
+    assert set(warnings) == {"variable long makes a text too long", "variable short makes a text too long"}
+
+
+def test_an_order_with_many_gaps_tells_a_few_of_them() -> None:
+    wanted = {"agent": {f"a{n}": n for n in range(5_000)}}
+    variables = {f"system__{n}": n for n in range(1_000)}
+    result = prepared(data={"conversation_config_override": wanted, "dynamic_variables": variables})
+    assert len(result.warnings) == MOST_WARNINGS
 
 
 def test_callback_keys_are_the_call_s_own_and_always_the_same() -> None:

@@ -13,6 +13,7 @@ from outdial.api.body import as_model
 from outdial.api.number_schema import UpdatePhoneNumber
 from outdial.api.reader import SMALL, Reader
 from outdial.api.submission import read_submission
+from outdial.domain.bounds import DEEPEST, LARGEST_DATA, LONGEST_NAME, LONGEST_TEXT, MOST_VARIABLES
 from outdial.domain.errors import Invalid, Unprocessable
 
 
@@ -120,6 +121,69 @@ def test_an_override_of_the_wrong_type_is_told_by_its_place(override: object, lo
 def test_nulls_and_unknown_keys_of_an_override_are_kept(override: object) -> None:
     (person,) = read_submission(with_override(override)).people
     assert json.loads(person.client_data_json) == {"conversation_config_override": override}
+
+
+DATA = "conversation_initiation_client_data"
+
+
+def of_the_second(data: object) -> bytes:
+    """An order for two people, of whom the second has these data."""
+    people = [{"phone_number": "+49301234567"}, {"phone_number": "+49301234568", DATA: data}]
+    return body_of(recipients=people)
+
+
+def test_data_at_their_bounds_are_taken_as_they_came() -> None:
+    variables = {f"v{n}": "" for n in range(MOST_VARIABLES - 3)} | dict.fromkeys("abc", "x" * LONGEST_TEXT)
+    data = {"dynamic_variables": variables, "note": "y" * (LARGEST_DATA - 3 * LONGEST_TEXT - 16_000)}
+    text = json.dumps(data | {"more": "z" * 100})
+    assert LARGEST_DATA - 10_000 < len(text) <= LARGEST_DATA
+    assert json.loads(read_submission(of_the_second(json.loads(text))).people[1].client_data_json) == json.loads(text)
+
+
+TOO_MUCH: list[tuple[dict[str, Any], tuple[str, ...]]] = [
+    ({"dynamic_variables": {f"v{n}": n for n in range(MOST_VARIABLES + 1)}}, ("dynamic_variables",)),
+    ({"dynamic_variables": {"n": "x" * (LONGEST_TEXT + 1)}}, ("dynamic_variables", "n")),
+    ({"dynamic_variables": {"n" * (LONGEST_NAME + 1): 1}}, ("dynamic_variables", "n" * 64)),
+    (
+        {"conversation_config_override": {"agent": {"first_message": "x" * (LONGEST_TEXT + 1)}}},
+        ("conversation_config_override", "agent", "first_message"),
+    ),
+    ({"custom_llm_extra_body": {"a": {"b": "x" * (LONGEST_TEXT + 1)}}}, ("custom_llm_extra_body", "a", "b")),
+    ({"user_id": "x" * (LONGEST_TEXT + 1)}, ("user_id",)),
+    ({"dynamic_variables": {f"v{n}": "x" * LONGEST_TEXT for n in range(4)}}, ()),
+]
+
+
+@pytest.mark.parametrize(("data", "path"), TOO_MUCH)
+def test_data_beyond_their_bounds_are_refused_by_person_and_place(data: object, path: tuple[str, ...]) -> None:
+    with pytest.raises(Unprocessable) as wrong:
+        read_submission(of_the_second(data))
+    (complaint,) = wrong.value.complaints
+    assert complaint.loc == ("body", "recipients", 1, DATA, *path)
+
+
+def test_data_that_are_too_deep_are_refused_also_where_they_are_short() -> None:
+    deep: list[Any] = []
+    for _ in range(DEEPEST - 2):
+        deep = [deep]
+    assert read_submission(of_the_second({"custom_llm_extra_body": {"x": deep[0]}})).people
+    with pytest.raises(Unprocessable) as wrong:
+        read_submission(of_the_second({"custom_llm_extra_body": {"x": deep}}))
+    assert wrong.value.complaints[0].loc[:5] == ("body", "recipients", 1, DATA, "custom_llm_extra_body")
+
+
+def test_a_list_of_people_with_too_much_is_told_a_hundred_times() -> None:
+    person = {"phone_number": "+49301234567", DATA: {"x" * 300: 1, "y" * 300: {}, "z": ["w" * 70_000]}}
+    with pytest.raises(Unprocessable) as wrong:
+        read_submission(body_of(recipients=[person] * 200))
+    assert 100 <= len(wrong.value.complaints) <= 110
+
+
+def test_the_head_of_an_order_has_its_bounds_too() -> None:
+    detection = {"mode": "enable", "actions": [{"action": "hang_up", "answered_by": ["fax"] * 21}]}
+    with pytest.raises(Unprocessable) as wrong:
+        read_submission(body_of(telephony_call_config={"twilio_machine_detection": detection}))
+    assert wrong.value.complaints[0].loc[:3] == ("body", "telephony_call_config", "twilio_machine_detection")
 
 
 def test_calling_hours_give_each_number_its_window() -> None:

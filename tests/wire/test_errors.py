@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from outdial.domain.bounds import LONGEST_TEXT
 from tests.support.server import Desk, answered
 
 UNKNOWN = "btcal_nobody"
@@ -119,6 +120,8 @@ def test_a_body_without_the_published_shape_is_422(desk: Desk, body: bytes, loc:
     assert detail[0]["type"] in {kind, "model_type"}
 
 
+DATA = "conversation_initiation_client_data"
+TOO_LONG = {"dynamic_variables": {"note": "x" * (LONGEST_TEXT + 1)}}
 WRONG: list[tuple[dict[str, Any], list[Any]]] = [
     ({"recipients": []}, ["body", "recipients"]),
     ({"recipients": None}, ["body", "recipients"]),
@@ -148,6 +151,10 @@ WRONG: list[tuple[dict[str, Any], list[Any]]] = [
             ]
         },
         ["body", "recipients", 0, "conversation_initiation_client_data", "dynamic_variables"],
+    ),
+    (
+        {"recipients": [{"phone_number": "+493011115"}, {"phone_number": "+493011116", DATA: TOO_LONG}]},
+        ["body", "recipients", 1, DATA, "dynamic_variables", "note"],
     ),
 ]
 

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from outdial.api import call_schema
+from outdial.domain.bounds import LONGEST_TEXT
 from tests.support.proxy import losing_proxy
 from tests.support.server import Desk, Server, answered, open_desk, until
 
@@ -103,6 +104,20 @@ def test_what_can_t_be_called_is_refused(here: Desk, changes: dict[str, Any], st
         assert response.json()["detail"][0]["loc"] == ["body", "to_number"]
     else:
         assert response.json()["detail"]["code"] == code
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_more_than_may_be_said_of_a_person_is_refused_where_it_stands(here: Desk, route: str) -> None:
+    fits, too_long = {"note": "x" * LONGEST_TEXT}, {"note": "x" * (LONGEST_TEXT + 1)}
+    number = f"+4930778{ROUTES.index(route)}5000"
+    response = here.http.post(route, json=order(here, route, number, too_long))
+    assert response.status_code == 422, response.text[:300]
+    inside = [] if route.startswith("/v1/voiceai") else ["conversation_initiation_client_data"]
+    assert [one["loc"] for one in response.json()["detail"]] == [["body", *inside, "dynamic_variables", "note"]]
+    placed = answered(here.http.post(route, json=order(here, route, number, fits)))
+    path = f"/v1/convai/conversations/{placed['conversation_id']}"
+    seen = until(lambda: answered(here.http.get(path)), lambda one: one["status"] == "done")
+    assert seen["conversation_initiation_client_data"]["dynamic_variables"]["note"] == fits["note"]
 
 
 def test_other_networks_are_refused_by_name(here: Desk) -> None:

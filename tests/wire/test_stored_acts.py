@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.support.server import Desk, Server, answered, open_desk, until
@@ -228,6 +229,24 @@ def test_placeholders_stand_in_for_variables_that_a_recipient_lacks(here: Desk) 
     assert first_words(conversation_with(here, "+493088165000")) == "Hello friend."
     patch_agent(here, conversation_config={"agent": {"dynamic_variables": {"dynamic_variable_placeholders": {}}}})
     assert first_words(conversation_with(here, "+493088165001")) == "Hello ."
+
+
+def test_a_long_variable_named_a_thousand_times_fills_neither_memory_nor_the_way_to_the_call(here: Desk) -> None:
+    patch_agent(here, conversation_config={"agent": {"first_message": "{{note}}" * 2_000}})
+    notes = {"note": "{{note}} " * 5_000, **{f"v{n}": "x" * 60_000 for n in range(3)}}
+    said = first_words(conversation_with(here, "+493088171500", dynamic_variables=notes))
+    assert said
+    assert notes["note"].startswith(said), "what a variable says is not looked into again"
+
+
+def test_an_agent_does_not_grow_beyond_its_bound_by_many_changes(here: Desk) -> None:
+    def grown(n: int) -> httpx.Response:
+        body = {"conversation_config": {f"more{n}": "x" * 900_000}}
+        return here.http.patch(f"/v1/convai/agents/{here.agent_id}", json=body)
+
+    assert [grown(n).status_code for n in range(3)] == [200, 200, 400]
+    assert grown(3).json()["detail"]["code"] == "request_too_large"
+    assert grown(1).status_code == 200, "a change that adds nothing"
 
 
 def test_a_conversation_shows_what_was_dialled_when_and_how_it_ended(here: Desk) -> None:

@@ -49,6 +49,7 @@ async def voice(request: Request, caller: Caller) -> Response:
         number_param="phone_number_id",
         to_param="to_phone_number",
         client_data={"dynamic_variables": asked.dynamic_variables} if asked.dynamic_variables else {},
+        data_path=(),
         telephony_call_config=telephony_config(None),
     )
     return await _place(request, caller, body, order)

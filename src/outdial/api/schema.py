@@ -93,7 +93,7 @@ class ConfigOverride(Open):
 
 
 class ClientData(Open):
-    """What the agent knows of one person; more keys are kept as they are."""
+    """What the agent knows of one person, within the bounds of docs/limits.md; more keys are kept as they are."""
 
     dynamic_variables: dict[str, str | int | float | bool | None] | None = None
     conversation_config_override: ConfigOverride | None = None
@@ -126,7 +126,7 @@ class MachineAction(Open):
     """What to do once it is known who answered."""
 
     action: Literal["hang_up"]
-    answered_by: list[AnsweredBy]
+    answered_by: list[AnsweredBy] = Field(max_length=20)
 
 
 class MachineDetection(Open):

@@ -82,7 +82,7 @@ class _WhatsApp(msgspec.Struct):
 
 class _MachineAction(msgspec.Struct):
     action: Literal["hang_up"]
-    answered_by: list[AnsweredBy]
+    answered_by: Annotated[list[AnsweredBy], msgspec.Meta(max_length=20)]
 
 
 class _MachineDetection(msgspec.Struct, omit_defaults=True):

@@ -2,8 +2,12 @@
 
 import secrets
 from collections.abc import Iterable
+from itertools import islice
 from typing import NamedTuple
 
+import msgspec
+
+from outdial.domain import bounds
 from outdial.domain.errors import Complaint, Invalid, Unprocessable
 from outdial.domain.number import ImpossibleNumber, canonical, zones
 from outdial.domain.window import ALWAYS, CallingHours, window_class
@@ -14,6 +18,9 @@ MOST_COMPLAINTS = 100
 MOST_PEOPLE = 10_000
 """Of one compatible submit (the published maxItems)."""
 LONGEST_ID = 256
+MOST_EXCESSES = 10
+"""Complaints about what is said of one person."""
+DATA = "conversation_initiation_client_data"
 
 _Loc = tuple[str | int, ...]
 
@@ -43,6 +50,8 @@ def check_people(
         loc: _Loc = ("body", "recipients", index)
         number = _number(person, loc, complaints)
         recipient_id = _id(person, loc, seen, complaints) if person.id is not None else _own_id(series, index, seen)
+        if not bounds.evidently_fine(person.client_data_json):
+            _check_size(person.client_data_json, (*loc, DATA), complaints)
         if len(complaints) >= MOST_COMPLAINTS:
             break
         window = ALWAYS if hours is None else window_class(hours, zones(number), otherwise=otherwise)
@@ -52,6 +61,15 @@ def check_people(
     if complaints:
         raise Unprocessable(complaints)
     return checked
+
+
+def _check_size(client_data_json: str, loc: _Loc, complaints: list[Complaint]) -> None:
+    """What is said of one person is within domain/bounds.py."""
+    if (excess := bounds.too_large(client_data_json)) is not None:
+        complaints.append(Complaint(loc, excess.msg, excess.type))
+        return
+    found = islice(bounds.excesses(msgspec.json.decode(client_data_json)), MOST_EXCESSES)
+    complaints += [Complaint((*loc, *excess.path), excess.msg, excess.type) for excess in found]
 
 
 def _number(person: Person, loc: _Loc, complaints: list[Complaint]) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from outdial.batches.desk import Desk
 from outdial.batches.order import OrderHead
-from outdial.batches.people import Person, check_people
+from outdial.batches.people import DATA, Person, check_people
 from outdial.batches.submit import accept
 from outdial.domain.attempt import AttemptState
 from outdial.domain.errors import Complaint, Invalid, Unavailable, Unprocessable
@@ -42,6 +42,8 @@ class SingleCall:
     to_param: str
     client_data: dict[str, Any]
     telephony_call_config: dict[str, Any]
+    data_path: tuple[str, ...] = (DATA,)
+    """Where in the caller's order the data of the person stand."""
     providers: frozenset[str] | None = None
     """The caller's address is for numbers of these; None: of any."""
 
@@ -101,8 +103,15 @@ def _person(order: SingleCall) -> NewRecipient:
     try:
         (checked,) = check_people([Person(order.to_number, client_data_json=client_data)])
     except Unprocessable as error:
-        raise Unprocessable([Complaint(("body", order.to_param), c.msg, c.type) for c in error.complaints]) from None
+        raise Unprocessable([_in_words_of(order, complaint) for complaint in error.complaints]) from None
     return checked
+
+
+def _in_words_of(order: SingleCall, complaint: Complaint) -> Complaint:
+    """A complaint about the only one of a list, as one about this order."""
+    _body, _recipients, _index, name, *inside = complaint.loc
+    path = (*order.data_path, *inside) if name == DATA else (order.to_param,)
+    return Complaint(("body", *path), complaint.msg, complaint.type)
 
 
 # --- the answer ----------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from outdial.calls.callback_keys import CallbackKeys
+from outdial.domain.bounds import LARGEST_DATA
 from outdial.domain.plain import portable
 from outdial.domain.window import CallingHours
 from outdial.ports.lines import CallOrder
@@ -20,6 +21,11 @@ TALK_SECS = 600
 """The longest call unless the agent says otherwise (`conversation.max_duration_seconds`)."""
 RESERVED = "system__"
 """Variables that begin so are ours to set."""
+
+MOST_WARNINGS = 20
+"""Of one order: each is a line in the log."""
+MOST_INSERTED = LARGEST_DATA
+"""Characters that variables may add to one text: a long one that is named a thousand times would fill the memory."""
 
 _VARIABLE = re.compile(r"\{\{\s*([^{}\s]+)\s*\}\}")
 _RENDERED = (("agent", "first_message"), ("agent", "prompt", "prompt"))
@@ -78,7 +84,7 @@ def prepare(hand: Hand, *, keys: CallbackKeys, public_url: str, now: float) -> P
         callback_secret=keys.secret(claimed.call_key),
         extra=_extra(hand),
     )
-    return Prepared(order, (*refused, *reserved, *missing))
+    return Prepared(order, (*refused, *reserved, *missing)[:MOST_WARNINGS])
 
 
 def ring_secs(telephony_call_config: Mapping[str, Any]) -> float:
@@ -114,7 +120,7 @@ def _overlaid(
         elif may is True:
             result[name] = portable(value)
         else:
-            refused.append(f"override {here} is not allowed by the agent")
+            refused.append(f"override {here[:200]} is not allowed by the agent")
     return result
 
 
@@ -159,24 +165,31 @@ def _said(now: int) -> tuple[str, str]:
 
 def _rendered(config: dict[str, Any], variables: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The config with its texts rendered; a variable that nobody set is empty, with a warning."""
-    missing: list[str] = []
+    warnings: list[str] = []
     for path in _RENDERED:
         text = _at(config, path)
         if isinstance(text, str) and "{{" in text:
-            config = _with(config, path, render(text, variables, missing))
-    return config, [f"variable {name[:64]} has no value" for name in dict.fromkeys(missing)]
+            config = _with(config, path, render(text, variables, warnings))
+    return config, list(dict.fromkeys(warnings))
 
 
-def render(text: str, variables: Mapping[str, Any], missing: list[str]) -> str:
-    """The text with each `{{name}}` replaced by its value; names without one are added to `missing`."""
+def render(text: str, variables: Mapping[str, Any], warnings: list[str]) -> str:
+    """The text with each `{{name}}` replaced by its value; one without, or beyond MOST_INSERTED, is left empty."""
+    left = MOST_INSERTED
 
     def value(found: re.Match[str]) -> str:
+        nonlocal left
         name = found[1]
         if name not in variables:
-            missing.append(name)
+            warnings.append(f"variable {name[:64]} has no value")
             return ""
         given = variables[name]
-        return str(given).lower() if isinstance(given, bool) else str(given)
+        words = str(given).lower() if isinstance(given, bool) else str(given)
+        if len(words) > left:
+            warnings.append(f"variable {name[:64]} makes a text too long")
+            return ""
+        left -= len(words)
+        return words
 
     return _VARIABLE.sub(value, text)
 

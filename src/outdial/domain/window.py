@@ -21,6 +21,10 @@ NOWHERE = "?"
 HORIZON = timedelta(days=15)
 """How far `opens_next` looks: a weekly rule may miss one week, when a clock change swallows its hour."""
 
+MOST_RULES = 100
+"""Rules of one batch or workspace: they are looked through at every turn."""
+_MOST_DAYS = 20
+"""A day may be named twice; nobody names a thousand."""
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
 
@@ -205,6 +209,8 @@ def parse(plain: Mapping[str, object] | None) -> CallingHours | None:
     rules = plain.get("rules")
     if not isinstance(rules, Sequence) or isinstance(rules, str) or not rules:
         raise _invalid("calling hours need at least one rule", "rules")
+    if len(rules) > MOST_RULES:
+        raise _invalid(f"calling hours have at most {MOST_RULES} rules", "rules")
     return CallingHours(tuple(_rule(rule, f"rules.{n}") for n, rule in enumerate(rules)), zone)
 
 
@@ -238,7 +244,7 @@ def _rule(plain: object, place: str) -> HoursRule:
 def _weekdays(plain: object, place: str) -> frozenset[int]:
     if plain is None:
         return frozenset(range(7))
-    if not isinstance(plain, Sequence) or isinstance(plain, str) or not plain:
+    if not isinstance(plain, Sequence) or isinstance(plain, str) or not plain or len(plain) > _MOST_DAYS:
         raise _invalid('weekdays are a list such as [0, 1] or ["mon", "tue"]', place)
     return frozenset(_weekday(day, place) for day in plain)
 

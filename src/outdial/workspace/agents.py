@@ -3,11 +3,16 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
+
 from outdial.domain.errors import Invalid, named
 from outdial.domain.merge import merged
 from outdial.ports.store import AgentRow, Store
 from outdial.runtime.clock import Clock
 from outdial.runtime.ids import new_public_id
+
+LARGEST = 2 * 1024 * 1024
+"""Bytes of JSON: an agent travels with each of its calls, and many small changes make a large one too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,7 @@ async def change(store: Store, clock: Clock, workspace_id: int, agent_id: str, w
 def changed(before: AgentRow, wanted: AgentChange) -> AgentRow:
     """The agent with what is wanted of it."""
     settings = merged(before.platform_settings, wanted.platform_settings or {})
-    return replace(
+    after = replace(
         before,
         name=before.name if wanted.name is None else wanted.name,
         conversation_config=merged(before.conversation_config, wanted.conversation_config or {}),
@@ -98,6 +103,9 @@ def changed(before: AgentRow, wanted: AgentChange) -> AgentRow:
         concurrency_limit=concurrency_limit(settings),
         daily_limit=daily_limit(settings),
     )
+    if len(msgspec.json.encode((after.conversation_config, after.platform_settings, after.workflow))) > LARGEST:
+        raise Invalid(f"an agent has at most {LARGEST} bytes", code="request_too_large")
+    return after
 
 
 async def duplicate(store: Store, clock: Clock, workspace_id: int, agent_id: str, name: str | None) -> AgentRow:

@@ -304,7 +304,7 @@ def _order_body(order: CallOrder) -> bytes:
             "callback_secret": order.callback_secret,
             "ring_secs": order.ring_secs,
             "talk_secs": order.talk_secs,
-            "greeting": greeting(order.agent, order.variables),
+            "greeting": greeting(order.agent),
         }
     )
 
