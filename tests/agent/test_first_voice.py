@@ -10,10 +10,10 @@ import pytest
 
 pytest.importorskip("espeakng_loader", reason="the extra `sip` is not installed: no wheel for this machine")
 
-from outdial.agent.greeting import LISTEN_SECS, FirstVoice, first_message, language
+from outdial.agent.greeting import LISTEN_SECS, FirstVoice, first_message, language, machine_message
 from outdial.agent.voice import Voice, VoiceGone
 from outdial.ports.lines import CallOrder
-from outdial.ports.voice import Audio, Heard, HungUp, Key, Played
+from outdial.ports.voice import Audio, Beep, Heard, HungUp, Key, Played
 
 
 def order(first: str = "Hello, Ann.", tongue: str | None = None) -> CallOrder:
@@ -204,6 +204,42 @@ async def test_who_hangs_up_is_not_spoken_to_any_more(when: str) -> None:
     finally:
         await talker.close()
     assert len(leg.sent) == 1
+
+
+def with_tool(agent: CallOrder, params: dict[str, Any]) -> CallOrder:
+    tool = {"type": "system", "name": "voicemail_detection", "params": params}
+    agent.agent["conversation_config"]["agent"]["prompt"] = {"built_in_tools": {"voicemail_detection": tool}}
+    return agent
+
+
+@pytest.mark.parametrize("when", ["while it speaks", "while it listens"])
+@pytest.mark.parametrize(
+    ("tool", "left"), [(None, ["Hello, Ann."]), ({"voicemail_message": "Call us back."}, ["Call us back."]), ({}, [])]
+)
+async def test_a_machine_is_left_a_message_from_its_start_and_no_goodbye(
+    when: str, tool: dict[str, Any] | None, left: list[str]
+) -> None:
+    talker = FirstVoice(Voice(), listen_secs=5)
+    try:
+        asked = order() if tool is None else with_tool(order(), tool)
+        talk, leg = talker.prepare(asked, RATES), ScriptedLeg(*([Beep()] if when == "while it speaks" else []))
+        running = asyncio.create_task(talk.run(leg))
+        if when == "while it listens":
+            while not leg.marks:  # noqa: ASYNC110 - it speaks first
+                await asyncio.sleep(0.01)
+            leg.queue.put_nowait(Beep())
+        await asyncio.wait_for(running, 4)
+    finally:
+        await talker.close()
+    result = talk.result()
+    assert result.machine
+    assert [one.message for one in result.said] == ["Hello, Ann.", *left]
+    assert len(leg.sent) == 1 + len(left)
+
+
+def test_a_tool_without_a_message_leaves_none() -> None:
+    assert machine_message(with_tool(order(), {"voicemail_message": None}).agent) == ""
+    assert machine_message(order().agent) == "Hello, Ann."
 
 
 async def test_a_call_without_a_voice_goes_on_in_silence() -> None:

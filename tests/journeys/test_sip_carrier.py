@@ -54,11 +54,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running.stop()
 
 
-def desk_of(server: Server, network: Carrier) -> Desk:
+def desk_of(server: Server, network: Carrier, *, longest: int = 2) -> Desk:
     http = server.client()
     config = {
         "agent": {"first_message": "Hello {{name}}.", "language": "en"},
-        "conversation": {"max_duration_seconds": 2},
+        "conversation": {"max_duration_seconds": longest},
     }
     agent = answered(http.post("/v1/convai/agents/create", json={"name": "Ada", "conversation_config": config}))
     number = {"provider": "sip_trunk", "phone_number": "+49305550100", "label": "trunk",
@@ -69,6 +69,11 @@ def desk_of(server: Server, network: Carrier) -> Desk:
 
 def outcomes(batch: dict[str, Any]) -> dict[str, str]:
     return {one["phone_number"][-4:]: one["outcome"] for one in batch["recipients"]}
+
+
+def transcript(desk: Desk, call_id: str) -> list[tuple[str, str]]:
+    told = answered(desk.http.get(f"/v1/convai/conversations/{call_id}"))["transcript"]
+    return [(line["role"], line["message"]) for line in told]
 
 
 def test_every_ending_is_what_the_table_says_and_nobody_is_rung_twice_in_a_round(
@@ -93,11 +98,20 @@ def test_the_agent_is_heard_at_the_far_end_and_the_person_by_the_agent(server: S
     desk = desk_of(server, network)
     over = desk.until_over(desk.submit(["+493012345678"])["id"])
     call_id = over["recipients"][0]["conversation_id"]
-    told = answered(desk.http.get(f"/v1/convai/conversations/{call_id}"))["transcript"]
-    assert [(line["role"], line["message"]) for line in told] == [("agent", "Hello ."), ("user", "[8]")]
+    assert transcript(desk, call_id) == [("agent", "Hello ."), ("user", "[8]")]
     heard = network.log.with_name("493012345678-1.wav")
     assert loud(heard)
     (recording,) = server.folder.glob(f"recordings/*/{call_id.removeprefix('conv_')}.wav")
     assert loud(recording, channel=0)  # the person
     assert loud(recording, channel=1)  # the agent
+    desk.http.close()
+
+
+def test_a_machine_is_left_the_whole_message_behind_its_beep(server: Server, network: Carrier) -> None:
+    desk = desk_of(server, network, longest=30)
+    over = desk.until_over(desk.submit(["+4930999990301", "+4930999991301", "+4930999994711"])["id"])
+    assert outcomes(over) == {"0301": "voicemail", "1301": "voicemail", "4711": "completed"}
+    told = {one["phone_number"]: transcript(desk, one["conversation_id"]) for one in over["recipients"]}
+    assert told["+4930999990301"] == [("agent", "Hello ."), ("agent", "Hello .")]
+    assert told["+4930999994711"] == [("agent", "Hello ."), ("user", "[1]")]
     desk.http.close()

@@ -1,6 +1,7 @@
 """Keys and beeps in audio."""
 
 import array
+import math
 import random
 
 import pytest
@@ -92,3 +93,18 @@ def test_a_beep_is_heard_when_it_ends(hertz: int, secs: float) -> None:
 )
 def test_what_is_no_beep_or_has_not_ended_is_none(audio: bytes) -> None:
     assert beeps_in(audio) == 0
+
+
+def glide(start: float, end: float, secs: float) -> bytes:
+    """A tone as a voice holds one: its pitch moves."""
+    count = int(RATE * secs)
+    phase, out = 0.0, array.array("h")
+    for n in range(count):
+        phase += 2 * math.pi * (start + (end - start) * n / count) / RATE
+        out.append(int(9_000 * math.sin(phase)))
+    return out.tobytes()
+
+
+@pytest.mark.parametrize(("start", "end"), [(400, 480), (520, 430), (900, 1_000)])
+def test_a_held_vowel_that_moves_is_no_beep(start: float, end: float) -> None:
+    assert beeps_in(glide(start, end, 0.4) + silence(0.2)) == 0

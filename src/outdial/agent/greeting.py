@@ -1,4 +1,4 @@
-"""The first voice: says the agent's first message, listens for keys, says goodbye."""
+"""The first voice: says the agent's first message, listens for keys, says goodbye; or leaves a machine its message."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 from outdial.agent.voice import Voice, VoiceGone
 from outdial.domain.call import Utterance
 from outdial.ports.lines import CallOrder
-from outdial.ports.voice import HungUp, Key, Leg, Played, Talk, TalkResult
+from outdial.ports.voice import Beep, HungUp, Key, Leg, Played, Talk, TalkResult
 from outdial.runtime.log import get_logger
 
 LIKELY_RATE = 8_000
@@ -21,6 +21,10 @@ GOODBYE = {
 """By language; where there is none, the call ends without."""
 
 log = get_logger()
+
+
+class MachineAnswered(Exception):
+    """A beep was heard: from now on it records."""
 
 
 class FirstVoice:
@@ -38,7 +42,12 @@ class FirstVoice:
 
     def prepare(self, order: CallOrder, rates: Sequence[int]) -> Talk:
         return Greeting(
-            self._voice, first_message(order.agent), language(order.agent), rates=rates, listen_secs=self._listen_secs
+            self._voice,
+            first_message(order.agent),
+            language(order.agent),
+            for_machines=machine_message(order.agent),
+            rates=rates,
+            listen_secs=self._listen_secs,
         )
 
     async def close(self) -> None:
@@ -49,15 +58,25 @@ class Greeting:
     """One call's talk."""
 
     def __init__(
-        self, voice: Voice, text: str, language: str, *, rates: Sequence[int], listen_secs: float = LISTEN_SECS
+        self,
+        voice: Voice,
+        text: str,
+        language: str,
+        *,
+        for_machines: str,
+        rates: Sequence[int],
+        listen_secs: float = LISTEN_SECS,
     ) -> None:
+        """Begin to speak it; `for_machines`: what an answering machine is left, "" for nothing."""
         self._voice = voice
         self._text = text
         self._language = language
+        self._for_machines = for_machines
         self._goodbye = GOODBYE.get(language.partition("-")[0], "")
         self._listen_secs = listen_secs
         self._said: list[Utterance] = []
         self._keys = ""
+        self._machine = False
         self._began = 0.0
         self._ready = {
             (words, rate): asyncio.create_task(self._speech(words, rate))
@@ -68,11 +87,17 @@ class Greeting:
     async def run(self, leg: Leg) -> None:
         """The message, keys, goodbye; returns early when the person hangs up."""
         self._began = asyncio.get_running_loop().time()
-        if await self._say(leg, self._text) and await self._listen(leg):
-            await self._say(leg, self._goodbye)
+        try:
+            if await self._say(leg, self._text) and await self._listen(leg):
+                await self._say(leg, self._goodbye)
+        except MachineAnswered:
+            # what was said until now went into its greeting: from the start, and nobody is waited for
+            self._machine = True
+            leg.clear()
+            await self._say(leg, self._for_machines)
 
     def result(self) -> TalkResult:
-        return TalkResult(tuple(self._said), self._keys)
+        return TalkResult(tuple(self._said), self._keys, self._machine)
 
     def drop(self) -> None:
         for task in self._ready.values():
@@ -86,24 +111,27 @@ class Greeting:
             return b""
 
     async def _say(self, leg: Leg, text: str) -> bool:
-        """Play it to its end; False when the person hung up before."""
+        """Play it to its end; False when the person hung up before; raises MachineAnswered."""
         ready = self._ready.get((text, leg.rate))
         speech = await (self._speech(text, leg.rate) if ready is None else ready)
         if speech:
             leg.send(speech)
             self._note("agent", text)
-        leg.mark("said")
+        mark = f"said {len(self._said)}"  # one that was cleared comes back, too
+        leg.mark(mark)
         while True:
             match await leg.recv():
                 case HungUp():
                     return False
-                case Played():
+                case Played(name) if name == mark:
                     return True
+                case Beep():
+                    raise MachineAnswered
                 case Key(digit):
                     self._press(digit)
 
     async def _listen(self, leg: Leg) -> bool:
-        """Wait for keys until there is none for a while; False when the person hung up."""
+        """Wait for keys until there is none for a while; False when the person hung up; raises MachineAnswered."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._listen_secs
         try:
@@ -112,6 +140,8 @@ class Greeting:
                     match await leg.recv():
                         case HungUp():
                             return False
+                        case Beep():
+                            raise MachineAnswered
                         case Key(digit):
                             self._press(digit)
                             patience.reschedule(loop.time() + self._listen_secs)
@@ -132,6 +162,18 @@ def first_message(agent: Mapping[str, Any]) -> str:
     return text if isinstance(text, str) else ""
 
 
+def machine_message(agent: Mapping[str, Any]) -> str:
+    """What an answering machine is left: the message of the tool `voicemail_detection`, without it the first message.
+
+    A tool without a message hangs up at once, as published.
+    """
+    tool = _inner(_inner(_inner(_agent(agent), "prompt"), "built_in_tools"), "voicemail_detection")
+    if not tool:
+        return first_message(agent)
+    text = _inner(tool, "params").get("voicemail_message")
+    return text if isinstance(text, str) else ""
+
+
 def language(agent: Mapping[str, Any]) -> str:
     """The agent's, English unless it says so."""
     told = _agent(agent).get("language")
@@ -139,7 +181,9 @@ def language(agent: Mapping[str, Any]) -> str:
 
 
 def _agent(agent: Mapping[str, Any]) -> Mapping[str, Any]:
-    for name in ("conversation_config", "agent"):
-        inner = agent.get(name)
-        agent = inner if isinstance(inner, Mapping) else {}
-    return agent
+    return _inner(_inner(agent, "conversation_config"), "agent")
+
+
+def _inner(outer: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    inner = outer.get(name)
+    return inner if isinstance(inner, Mapping) else {}

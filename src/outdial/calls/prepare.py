@@ -28,7 +28,11 @@ MOST_INSERTED = LARGEST_DATA
 """Characters that variables may add to one text: a long one that is named a thousand times would fill the memory."""
 
 _VARIABLE = re.compile(r"\{\{\s*([^{}\s]+)\s*\}\}")
-_RENDERED = (("agent", "first_message"), ("agent", "prompt", "prompt"))
+_RENDERED = (
+    ("agent", "first_message"),
+    ("agent", "prompt", "prompt"),
+    ("agent", "prompt", "built_in_tools", "voicemail_detection", "params", "voicemail_message"),
+)
 """Texts of the conversation config in which variables stand."""
 
 

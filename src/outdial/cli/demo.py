@@ -51,8 +51,8 @@ class Kind:
         return self.finally_ == "completed"
 
     def fits(self, outcome: str) -> bool:
-        """Whether it ended as it must; the agent that speaks over SIP does not tell a machine from a person yet."""
-        return outcome == self.finally_ or (self.finally_, outcome) == ("voicemail", "completed")
+        """Whether it ended as it must."""
+        return outcome == self.finally_
 
 
 KINDS = (

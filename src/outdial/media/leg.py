@@ -7,8 +7,8 @@ from typing import Protocol
 
 from outdial.media.clock import FrameClock
 from outdial.media.recording import Recording, Track
-from outdial.media.tones import KeyDetector
-from outdial.ports.voice import FRAME_SECS, Audio, Heard, HungUp, Key, Played
+from outdial.media.tones import BeepDetector, KeyDetector
+from outdial.ports.voice import FRAME_SECS, Audio, Beep, Heard, HungUp, Key, Played
 
 AHEAD_FRAMES = 3
 """How much is with the network before it is played: as little as its clock and ours allow."""
@@ -16,6 +16,8 @@ HEARD_FRAMES = 250
 """Frames that wait to be received; a talk that does not listen for 5 s hears the newest only."""
 CATCH_UP_FRAMES = 5
 """More than so many frames waiting at the network are taken at once."""
+BEEP_FRAMES = 60 * 50
+"""A minute after the answer a tone is no machine's beep any more: greetings are shorter."""
 SAME_KEY_SECS = 0.5
 """A key in band and the same as an event within this time are one."""
 
@@ -64,6 +66,10 @@ class QueuedLeg:
         self.frame = int(line.rate * FRAME_SECS) * 2
         """Bytes of one frame."""
         self._ears = KeyDetector(line.rate) if keys_in_band else None
+        self._beep: BeepDetector | None = None
+        """Listens from the answer on, until it has heard one: a ringing tone before it is as steady."""
+        self._listened = 0
+        """Frames that it has listened to."""
         self._in_band_at: dict[str, float] = {}
         self._out: deque[bytes | str] = deque()
         """Pieces to play, and the names of marks between them."""
@@ -124,6 +130,10 @@ class QueuedLeg:
         self._clock.join(self, self.tick)
         self._feed()
 
+    def answered(self) -> None:
+        """Somebody, or something, has answered: from now on a beep is a machine's."""
+        self._beep = BeepDetector(self.rate)
+
     def record(self, recording: Recording | None) -> None:
         """From now on, both sides are recorded; None: they are not."""
         self._recording = recording
@@ -171,7 +181,17 @@ class QueuedLeg:
             if self._ears is not None and (digit := self._ears.feed(frame)) is not None:
                 self._in_band_at[digit] = asyncio.get_running_loop().time()
                 self._hear(Key(digit))
+            self._listen_for_beep(frame)
             self._hear(Audio(frame))
+
+    def _listen_for_beep(self, frame: bytes) -> None:
+        if self._beep is None:
+            return
+        self._listened += 1
+        if heard := self._beep.feed(frame):
+            self._hear(Beep())
+        if heard or self._listened >= BEEP_FRAMES:
+            self._beep = None
 
     def _hear(self, heard: Heard) -> None:
         if len(self._heard) >= HEARD_FRAMES and isinstance(heard, Audio):

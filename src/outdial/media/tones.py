@@ -57,16 +57,25 @@ class KeyDetector:
 
 
 class BeepDetector:
-    """Listens for one steady tone of 350 to 2,100 Hz that lasts: the beep after which a machine records."""
+    """Listens for one steady tone of 350 to 2,100 Hz that lasts: the beep after which a machine records.
+
+    A voice that holds a vowel may put as much of its energy into one frequency, but not for 120 ms at the same one.
+    """
 
     HELD_FRAMES = 6
     """120 ms."""
     SHARE = 0.85
     """Of the energy, in the strongest frequency and its neighbours."""
+    DRIFT = 0.02
+    """How far from the first frame's frequency the others may be, as a share of it: a voice drifts more."""
+    HERTZ = (350, 2_100)
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
-        self._peak = -1
+        self._window: Any = None
+        """Of the size of a frame, made with the first one."""
+        self._hertz = 0.0
+        """Of the tone's first frame."""
         self._held = 0
 
     @property
@@ -77,22 +86,30 @@ class BeepDetector:
     def feed(self, frame: bytes) -> bool:
         """Whether a beep has just ended: now the machine listens."""
         was = self.beeping
-        peak = self._tone(frame) if audioop.rms(frame, 2) >= QUIET_RMS else -1
-        steady = peak >= 0 and abs(peak - self._peak) <= 1
-        self._held = self._held + 1 if steady else int(peak >= 0)
-        self._peak = peak
+        hertz = self._tone(frame) if audioop.rms(frame, 2) >= QUIET_RMS else 0.0
+        if hertz and abs(hertz - self._hertz) <= self.DRIFT * self._hertz:
+            self._held += 1
+        else:
+            self._hertz, self._held = hertz, int(hertz > 0)
         return was and not self.beeping
 
-    def _tone(self, frame: bytes) -> int:
-        """The index of the one strong frequency (50 Hz each), -1 if there is none."""
+    def _tone(self, frame: bytes) -> float:
+        """The one strong frequency, 0 if there is none."""
         import numpy as np
 
-        samples = np.frombuffer(frame, np.int16).astype(np.float32)
-        power = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
+        samples = np.frombuffer(frame, np.int16)
+        if self._window is None or len(self._window) != len(samples):
+            self._window = np.hanning(len(samples))
+        spectrum = np.fft.rfft(samples * self._window)
+        power = spectrum.real**2 + spectrum.imag**2
         power[0] = 0
         peak = int(power.argmax())
         width = self._rate / len(samples)
-        if not 350 <= peak * width <= 2100:
-            return -1
-        near = float(power[max(0, peak - 1) : peak + 2].sum())
-        return peak if near >= self.SHARE * float(power.sum()) else -1
+        if not self.HERTZ[0] <= peak * width <= self.HERTZ[1]:
+            return 0.0
+        below, top, above = power[peak - 1 : peak + 2]
+        if below + top + above < self.SHARE * power.sum():
+            return 0.0
+        # between the lines: the top of a parabola through the three levels
+        low, mid, high = np.log((below + 1, top + 1, above + 1))
+        return width * float(peak + 0.5 * (low - high) / (low - 2 * mid + high))

@@ -28,6 +28,11 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
+class Beep:
+    """A steady tone has just ended, the first since the answer: a machine, which records from now on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Played:
     """Everything that was sent before this mark has left for the person, or was cleared."""
 
@@ -39,7 +44,7 @@ class HungUp:
     """The call is over; nothing follows."""
 
 
-Heard = Audio | Key | Played | HungUp
+Heard = Audio | Key | Beep | Played | HungUp
 
 
 class Leg(Protocol):
@@ -78,6 +83,8 @@ class TalkResult:
     said: tuple[Utterance, ...] = ()
     keys: str = ""
     """Keys that the person pressed, in order."""
+    machine: bool = False
+    """An answering machine took the call."""
 
 
 class Talk(Protocol):

@@ -338,6 +338,7 @@ class _Call:
             return False
         # the person waits: the first word goes before the report
         if self._talk is not None:
+            leg.answered()
             leg.record(self._recording(leg.rate))
             self._talking = asyncio.create_task(self._converse(self._talk, leg), name=f"talk {self._order.call_key}")
         self._told_answered = True
@@ -429,6 +430,8 @@ class _Call:
             case Doubtful(reason):
                 return self._event(EventKind.DOUBTFUL, reason=reason)
         result = self._talk.result() if self._talk is not None and self._answered_at is not None else None
+        if result is not None and result.machine and verdict.outcome is Outcome.COMPLETED:
+            verdict = replace(verdict, outcome=Outcome.VOICEMAIL, reason=verdict.reason or "beep")
         if result is not None and result.keys:
             verdict = replace(verdict, detail={**verdict.detail, "keys": result.keys})
         return replace(
