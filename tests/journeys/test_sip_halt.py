@@ -27,9 +27,18 @@ WRONG = "a-wrong-password"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("server")
-    settings = {"OUTDIAL_SIP_INTERFACE": "127.0.0.1", "OUTDIAL_LOG_LEVEL": "debug"}
+    settings = {
+        "OUTDIAL_SIP_INTERFACE": "127.0.0.1",
+        "OUTDIAL_SIP_CAFILE": str(authority.cafile),
+        "OUTDIAL_LOG_LEVEL": "debug",
+    }
     running = Server(folder, f"sqlite:///{folder}/o.db", settings=settings).start()
     try:
         yield running
@@ -157,15 +166,16 @@ def test_what_a_trunk_refuses_everybody_for_is_told_and_mended(server: Server, t
         desk.http.close()
 
 
-def test_a_wrong_password_halts_after_three_and_a_right_one_goes_on(server: Server, tmp_path: Path) -> None:
-    certificate = Authority(tmp_path).certificate("localhost")
+def test_a_wrong_password_halts_after_three_and_a_right_one_goes_on(
+    server: Server, authority: Authority, tmp_path: Path
+) -> None:
     with (
         sipp(tmp_path, invite(TAKE_WAY_BACK) + HELLO + REFS, calls=None) as far,
-        kamailio(tmp_path, certificate) as proxy,
+        kamailio(tmp_path, authority.certificate("localhost")) as proxy,
     ):
         trunk: dict[str, Any] = {
-            "address": proxy.address("udp"),
-            "transport": "udp",
+            "address": proxy.address("tls"),
+            "transport": "tls",
             "headers": {NEXT_HOP: far.address},
             "credentials": {"username": USER, "password": WRONG},
         }

@@ -363,6 +363,16 @@ async def test_the_ring_limit_cancels(tmp_path: Path) -> None:
     assert events[-1].rang
 
 
+async def test_who_answers_while_we_cancel_is_not_left_on_the_line(tmp_path: Path) -> None:
+    answers = reply("200 OK", sdp=True, again=True).replace("[last_CSeq:]", "CSeq: [$cseq] INVITE") + ACK + BYE
+    crossing = '  <recv request="CANCEL"/>\n' + reply("200 OK") + answers
+    with sipp(tmp_path, invite(TAKE_CSEQ) + reply("180 Ringing") + crossing) as far:
+        async with sip_lines(NotingTalker()) as lines:
+            events = await course(lines, order(far.address, ring_secs=0.3))
+        assert far.done(), far.said()
+    assert (ending(events).outcome, ending(events).reason) == (Outcome.NO_ANSWER, "ring_limit")
+
+
 async def test_a_ringing_call_is_given_up(tmp_path: Path) -> None:
     with sipp(tmp_path, invite(TAKE_CSEQ) + reply("180 Ringing") + CANCEL) as far:
         async with sip_lines() as lines:

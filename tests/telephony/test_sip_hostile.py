@@ -31,6 +31,7 @@ from tests.support.sipp import (
     asks,
     box,
     invite,
+    refuses,
     reply,
     sipp,
 )
@@ -147,6 +148,16 @@ async def test_who_is_called_asks_for_a_transfer_in_vain(tmp_path: Path) -> None
             assert "SIP/2.0 603" in far.said()  # so it was told how that went
         assert elsewhere.came() == []
     assert reason_of(events) == "talked"
+
+
+async def test_a_trunk_sends_us_elsewhere_in_vain(tmp_path: Path) -> None:
+    with sipp(tmp_path, invite() + ANSWERS + BYE, calls=None) as elsewhere:
+        with sipp(tmp_path, refuses("302 Moved Temporarily", f"Contact: <sip:x@{elsewhere.address}>")) as far:
+            async with sip_lines() as lines:
+                events = await course(lines, order(far.address))
+            assert far.done()
+        assert elsewhere.came() == []
+    assert reason_of(events) == "redirected"
 
 
 async def test_who_is_called_sends_what_we_do_not_take_and_the_talk_goes_on(tmp_path: Path) -> None:
