@@ -6,48 +6,19 @@ import pytest
 
 from outdial.domain.bounds import LONGEST_TEXT
 from tests.support.server import Desk, answered
+from tests.wire.test_foreign import BODIES
+from tests.wire.test_fuzz import ALL
 
 UNKNOWN = "btcal_nobody"
-CONVERSATION = "/conversations/conv_0123456789abcdef0123456789abcdef"
-ROUTES = [
-    ("POST", "/batch-calling/submit"),
-    ("GET", "/batch-calling/workspace"),
-    ("GET", f"/batch-calling/{UNKNOWN}"),
-    ("POST", f"/batch-calling/{UNKNOWN}/cancel"),
-    ("POST", f"/batch-calling/{UNKNOWN}/retry"),
-    ("GET", f"/batch-calling/{UNKNOWN}/retry-preview"),
-    ("POST", f"/batch-calling/{UNKNOWN}/pause"),
-    ("POST", f"/batch-calling/{UNKNOWN}/resume"),
-    ("DELETE", f"/batch-calling/{UNKNOWN}"),
-    ("GET", f"/batch-calling/{UNKNOWN}/export"),
-    ("GET", f"/batch-calling/{UNKNOWN}/recipients"),
-    ("GET", "/conversations"),
-    ("GET", CONVERSATION),
-    ("DELETE", CONVERSATION),
-    ("GET", f"{CONVERSATION}/audio"),
-    ("GET", "/conversations/no-such-shape"),
-]
-CONVAI = [
-    ("POST", "/agents/create"),
-    ("GET", "/agents"),
-    ("GET", "/agents/agent_nobody"),
-    ("PATCH", "/agents/agent_nobody"),
-    ("DELETE", "/agents/agent_nobody"),
-    ("POST", "/agents/agent_nobody/duplicate"),
-    ("POST", "/phone-numbers"),
-    ("GET", "/phone-numbers"),
-    ("GET", "/phone-numbers/phnum_nobody"),
-    ("PATCH", "/phone-numbers/phnum_nobody"),
-    ("DELETE", "/phone-numbers/phnum_nobody"),
-    ("POST", "/twilio/outbound-call"),
-    ("POST", "/sip-trunk/outbound-call"),
-    ("POST", "/exotel/outbound-call"),
-    ("POST", "/whatsapp/outbound-call"),
-    ("GET", "/settings"),
-    ("PATCH", "/settings"),
-    ("GET", "/whatsapp-accounts"),
-    ("GET", "/whatsapp-accounts/nobody"),
-]
+NAMES = {
+    "batch_id": UNKNOWN,
+    "agent_id": "agent_nobody",
+    "phone_number_id": "phnum_nobody",
+    "conversation_id": "conv_0123456789abcdef0123456789abcdef",
+    "webhook_id": "webhook_nobody",
+    "phone_number": "+493012345678",
+}
+"""Of things that nobody has; the number is not on the do-not-call list."""
 
 
 def detail_of(response: Any, status: int) -> Any:
@@ -61,14 +32,18 @@ def detail_of(response: Any, status: int) -> Any:
     return detail
 
 
-def routes_of(desk: Desk) -> list[tuple[str, str]]:
-    return ROUTES + (CONVAI if desk.prefix == "/v1/convai" else [])
+def routes_of(desk: Desk) -> list[tuple[str, str, str]]:
+    """(method, path, operation) of every route that speaks this dialect."""
+    others = ("/v1/workspace",) if desk.prefix == "/v1/convai" else ()
+    found = [name.split(" ") for name in ALL if name.split(" ")[1].startswith((desk.prefix, *others))]
+    assert len(found) >= (40 if others else 20)
+    return [(method, path.format(**NAMES), f"{method} {path}") for method, path in found]
 
 
 def test_every_route_wants_a_key(desk: Desk) -> None:
     with desk.server.client(accept="*/*") as nobody:
-        for method, path in routes_of(desk):
-            detail = detail_of(nobody.request(method, desk.prefix + path), 401)
+        for method, path, _ in routes_of(desk):
+            detail = detail_of(nobody.request(method, path), 401)
             assert (detail["type"], detail["code"]) == ("authentication_error", "missing_api_key")
 
 
@@ -76,11 +51,11 @@ def test_every_route_wants_a_key(desk: Desk) -> None:
 def test_each_header_carries_a_key(desk: Desk, name: str) -> None:
     prefix = "Bearer " if name == "authorization" else ""
     with desk.server.client(**{name: prefix + desk.server.key}) as known:
-        for method, path in routes_of(desk):
-            assert known.request(method, desk.prefix + path).status_code != 401, (method, path)
+        for method, path, _ in routes_of(desk):
+            assert known.request(method, path).status_code != 401, (method, path)
     with desk.server.client(**{name: prefix + "wrong"}) as stranger:
-        for method, path in routes_of(desk):
-            detail = detail_of(stranger.request(method, desk.prefix + path), 401)
+        for method, path, _ in routes_of(desk):
+            detail = detail_of(stranger.request(method, path), 401)
             assert detail["code"] == "invalid_api_key"
             assert "wrong" not in str(detail)
 
@@ -97,10 +72,13 @@ def test_the_first_known_key_of_several_counts(desk: Desk) -> None:
 
 
 def test_unknown_ids_are_404_everywhere(desk: Desk) -> None:
-    for method, path in routes_of(desk):
-        if "nobody" in path or "conv_" in path or "no-such" in path:
-            detail = detail_of(desk.http.request(method, desk.prefix + path), 404)
+    for method, path, operation in routes_of(desk):
+        if "{" in operation:
+            detail = detail_of(desk.http.request(method, path, json=BODIES.get(operation)), 404)
             assert detail["type"] == "not_found"
+            assert detail["param"] in operation
+    odd = desk.http.get("/v1/convai/conversations/no-such-shape")
+    assert detail_of(odd, 404)["param"] == "conversation_id"
 
 
 BAD = [

@@ -213,7 +213,7 @@ def test_in_a_filter_it_is_unknown(two: Two, path: str, name: str, thing: str) -
     ours = two.ours.http.get(path, params={name: two.names[thing]})
     assert ours.status_code == (400 if path.endswith("/token") else 200)
     foreign = two.stranger.get(path, params={name: two.names[thing]})
-    assert foreign.status_code == 404, foreign.text
+    assert (foreign.status_code, foreign.json()["detail"]["param"]) == (404, name), foreign.text
     assert two.stranger.get(path, params={name: "nobody"}).status_code == 404
 
 

@@ -260,7 +260,8 @@ def test_a_conversation_shows_what_was_dialled_when_and_how_it_ended(here: Desk)
     assert (metadata["outcome"], metadata["termination_reason"]) == ("completed", "hung_up")
     told = seen["conversation_initiation_client_data"]["dynamic_variables"]
     assert {name: told[name] for name in variables} == variables
-    assert told["system__called_number"] == "+493088175000"
+    assert (told["system__called_number"], told["system__caller_id"]) == ("+493088175000", "+49305550100")
+    assert told["system__agent_id"] == told["system__current_agent_id"] == here.agent_id
     assert told["system__conversation_id"] == seen["conversation_id"]
     assert seen["user_id"] == "u-1"
     busy = conversation_with(here, "+493088170486")

@@ -266,6 +266,7 @@ def _variables(row: ConversationRow) -> dict[str, Any]:
     return {
         **(row.client_data.get("dynamic_variables") or {}),
         "system__agent_id": row.agent_public_id,
+        "system__current_agent_id": row.agent_public_id,
         "system__caller_id": row.caller,
         "system__called_number": row.number,
         "system__conversation_id": conversation_id(row.call_key),

@@ -215,8 +215,8 @@ class Conversations(Desk):
         begin = None if after is None else (micros(after[0]), after[1])
 
         def read(tx: Reads) -> ConversationPage:
-            agent_id = known_id(tx, "agent", "agent_known", workspace_id, scope.agent_id)
-            batch_id = known_id(tx, "batch", "batch_known", workspace_id, scope.batch_id)
+            agent_id = known_id(tx, "agent", workspace_id, scope.agent_id, param="agent_id")
+            batch_id = known_id(tx, "batch", workspace_id, scope.batch_id, param="batch_call_id")
             return _Listing(tx, workspace_id, scope, agent_id, batch_id).page(limit, begin, fits)
 
         return await self._read(read)
@@ -243,11 +243,11 @@ class Conversations(Desk):
         return await self._read(read)
 
 
-def known_id(tx: Reads, thing: str, query: str, workspace_id: int, public_id: str | None) -> int | None:
+def known_id(tx: Reads, thing: str, workspace_id: int, public_id: str | None, *, param: str) -> int | None:
     """The id of what a list is filtered by; NotFound where the workspace never had it."""
     if public_id is None:
         return None
-    found = tx.value(query, workspace_id=workspace_id, public_id=public_id)
+    found = tx.value(f"{thing}_known", workspace_id=workspace_id, public_id=public_id)
     if found is None:
-        raise NotFound(thing, public_id)
+        raise NotFound(thing, public_id, param=param)
     return int(found)

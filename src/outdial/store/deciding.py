@@ -47,7 +47,7 @@ def find(tx: Reads, workspace_id: int, public_id: str) -> Row:
     """The row of a batch that is not deleted; NotFound."""
     row = tx.one("batch_by_public_id", workspace_id=workspace_id, public_id=public_id)
     if row is None:
-        raise NotFound("batch", public_id)
+        raise NotFound("batch", public_id, param="batch_id")
     return row
 
 

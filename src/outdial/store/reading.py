@@ -73,7 +73,7 @@ class Reading(Desk):
         created_at, batch_id = (micros(before[0]), before[1]) if before else (None, None)
 
         def read(tx: Reads) -> list[BatchRow]:
-            known_id(tx, "agent", "agent_known", workspace_id, agent_public_id)
+            known_id(tx, "agent", workspace_id, agent_public_id, param="agent_id")
             rows = tx.rows(
                 "batches_of_workspace",
                 workspace_id=workspace_id,
