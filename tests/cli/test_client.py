@@ -165,6 +165,13 @@ def test_somebody_else_s_server_is_told(fake: Fake) -> None:
     fake.answers = [says(404, b"<html>nothing here</html>")]
     with pytest.raises(Refused, match="is it Outdial"):
         fake.client.get("/agents")
+    for detail in ("Not Found", {"code": "route_not_found", "message": "Not Found"}):
+        fake.answers = [says(404, {"detail": detail})]
+        with pytest.raises(Refused, match="is OUTDIAL_URL right"):
+            fake.client.get("/agents")
+    fake.answers = [says(404, {"detail": {"code": "agent_not_found", "message": "there is no agent 'x'"}})]
+    with pytest.raises(Refused, match=r"^there is no agent 'x'$"):
+        fake.client.get("/agents/x")
 
 
 def test_a_redirect_is_told_and_not_followed(fake: Fake) -> None:

@@ -277,6 +277,12 @@ def test_windows_letters_are_a_guess_and_told_with_an_example() -> None:
     assert said(one("phone_number,name\n+493012345678,Łódź\n".encode("cp1250"), encoding="cp1250")) == {"name": "Łódź"}
 
 
+@pytest.mark.parametrize("name", ["utf-16-le", "utf-16-be"])
+def test_two_bytes_a_letter_without_a_mark_are_a_guess_and_told(name: str) -> None:
+    assert opened(GERMAN.encode(name)).told == [f"it has no mark and was read as {name}; --encoding says otherwise"]
+    assert opened(GERMAN.encode("utf-16")).told == []
+
+
 def test_a_strange_space_is_no_example() -> None:
     people = opened(f"phone_number\n{BERLIN}\xa0\n".encode("cp1252"))
     assert people.told == ["it is not UTF-8 and was read as Windows-1252; --encoding says otherwise"]

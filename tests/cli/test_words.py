@@ -76,7 +76,7 @@ def test_a_preview_of_a_retry(monkeypatch: pytest.MonkeyPatch) -> None:
         "ended as         people  retry\n"
         "busy             2       calls again\n"
         "nobody answered  1       calls again\n"
-        'voicemail        4       a machine answered; ask with include: ["voicemail"]\n'
+        "voicemail        4       a machine answered; --include voicemail takes them too\n"
         "A retry would call 3."
     )
     assert tell.not_reached(seen) == 3

@@ -139,6 +139,14 @@ async def test_the_key_goes_along_only_when_asked(tmp_path: Path) -> None:
     assert key.read_text() == "k" * 40
 
 
+async def test_a_key_of_the_settings_is_no_file_to_copy(here: Settings, tmp_path: Path) -> None:
+    await (await opened(here)).stop()
+    assert here.secret_key is not None
+    with pytest.raises(NoBackup, match="OUTDIAL_SECRET_KEY"):
+        make(here, tmp_path / "copy.db", with_key=True)
+    assert not (tmp_path / "copy.db").exists(), "nothing is left of it"
+
+
 async def test_no_backup_is_put_under_a_running_server(here: Settings, tmp_path: Path) -> None:
     store = await opened(here)
     make(here, tmp_path / "copy.db")

@@ -59,6 +59,8 @@ def make(settings: Settings, file: Path, *, with_key: bool = False) -> Made:
             raise NoBackup(f"{there} exists; name a new file, nothing is overwritten")
     if not path.exists():
         raise NoBackup(f"there is no {path}")
+    if with_key and settings.secret_key is not None:
+        raise NoBackup("the key is OUTDIAL_SECRET_KEY, as you set it: keep it where you keep it, without --with-key")
     with _draft(file) as draft, closing(_read_only(path)) as source:
         with closing(sqlite3.connect(draft)) as copy:
             source.backup(copy, pages=-1)

@@ -173,7 +173,7 @@ def _name(client: Client, batch_id: str, seen: dict[str, Any], *, every: bool) -
         table.add_row(f"[bold]{tell.in_words(outcome)}[/]", tell.people(count), "calls again")
         _add_people(table, client, batch_id, outcome, count, every=every)
     for one in seen["would_not"]:
-        table.add_row(f"[bold]{tell.in_words(one['outcome'])}[/]", tell.people(one["count"]), escape(one["reason"]))
+        table.add_row(f"[bold]{tell.in_words(one['outcome'])}[/]", tell.people(one["count"]), tell.why_not(one))
         if every:
             _add_people(table, client, batch_id, one["outcome"], one["count"], every=True)
     if table.row_count:

@@ -168,6 +168,8 @@ class Client:
             complaints = tuple((tuple(one["loc"]), str(one["msg"])) for one in detail)
             return Refused(in_lines(complaints), error.code, complaints)
         message = str(detail.get("message", detail)) if isinstance(detail, dict) else str(detail)
+        if error.code == 404 and (not isinstance(detail, dict) or detail.get("code") == "route_not_found"):
+            message = f"{self.url} does not know this address ({message}); is OUTDIAL_URL right?"
         if error.code == 401:
             message = (
                 f"{self.url} does not know the key in OUTDIAL_API_KEY ({message}); `outdial keys create` makes one"

@@ -115,13 +115,19 @@ def minute(at_unix: float) -> str:
     return datetime.fromtimestamp(at_unix, UTC).strftime("%Y-%m-%d %H:%M")
 
 
+def why_not(left: Mapping[str, Any]) -> str:
+    """Why a retry leaves these people alone, with the option that takes them, if there is one."""
+    why, asked, _ = str(left["reason"]).partition("; ask with include")
+    return escape(f"{why}; --include {left['outcome']} takes them too" if asked else why)
+
+
 def preview(seen: Mapping[str, Any]) -> None:
     """Whom a retry would call and whom not."""
     table = Table("ended as", "people", "retry", box=None, pad_edge=False)
     for outcome, count in seen["by_outcome"].items():
         table.add_row(in_words(outcome), str(count), "calls again")
     for one in seen["would_not"]:
-        table.add_row(in_words(one["outcome"]), str(one["count"]), escape(one["reason"]))
+        table.add_row(in_words(one["outcome"]), str(one["count"]), why_not(one))
     if table.row_count:
         out.print(table)
     out.print(f"A retry would call {seen['would_call']}.")

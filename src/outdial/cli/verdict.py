@@ -107,7 +107,8 @@ def report(
     """A dry run in words."""
     survey = gathered.survey
     yield f"{gathered.name}: {_rows(survey.rows)}, {survey.good:,} can be called, {survey.bad:,} can't"
-    yield f"  {survey.different:,} different numbers, {_rows(survey.doubled)} doubled"
+    numbers = "number" if survey.different == 1 else "numbers"
+    yield f"  {survey.different:,} different {numbers}, {_rows(survey.doubled)} doubled"
     if suppressed is None:
         yield "  the do-not-call list was not asked"
     else:

@@ -28,10 +28,11 @@ def encoding_of(file: BinaryIO) -> Encoding:
     """Of this file, which is at its beginning before and after; ListError where it is no text at all."""
     head = file.read(_HEAD)
     file.seek(0)
-    marked = next((name for mark, name in _MARKS if head.startswith(mark)), None) or _without_mark(head)
-    if marked is not None:
-        _must_be(file, marked)
-        return Encoding(marked)
+    marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
+    name = marked or _without_mark(head)
+    if name is not None:
+        _must_be(file, name)
+        return Encoding(name, "" if marked else f"it has no mark and was read as {name}; --encoding says otherwise")
     if b"\0" in head:
         raise ListError("this is no text file: it has zero bytes")
     if _is(file, "utf-8"):
