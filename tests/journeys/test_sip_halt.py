@@ -171,7 +171,7 @@ def test_a_wrong_password_halts_after_three_and_a_right_one_goes_on(
 ) -> None:
     with (
         sipp(tmp_path, invite(TAKE_WAY_BACK) + HELLO + REFS, calls=None) as far,
-        kamailio(tmp_path, authority.certificate("localhost")) as proxy,
+        kamailio(tmp_path, authority.certificate("localhost"), digest="SHA-256") as proxy,
     ):
         trunk: dict[str, Any] = {
             "address": proxy.address("tls"),

@@ -48,6 +48,7 @@ loadmodule "auth.so"
 modparam("tls", "certificate", "{cert}")
 modparam("tls", "private_key", "{key}")
 modparam("tls", "tls_method", "TLSv1.2+")
+modparam("auth", "algorithm", "{digest}")
 #!ifdef WITH_RTPENGINE
 loadmodule "rtpengine.so"
 modparam("rtpengine", "rtpengine_sock", "{rtpengine}")
@@ -106,8 +107,8 @@ class Kamailio:
 
 
 @contextmanager
-def kamailio(folder: Path, certificate: Certificate, *, rtpengine: str = "") -> Iterator[Kamailio]:
-    """On ports of its own; `rtpengine`: where that listens, if calls are to go through it."""
+def kamailio(folder: Path, certificate: Certificate, *, rtpengine: str = "", digest: str = "MD5") -> Iterator[Kamailio]:
+    """On ports of its own; `rtpengine`: where that listens, if calls are to go through it; `digest`: or SHA-256."""
     port, tls_port, log = free_port(), free_port(), folder / "kamailio.log"
     config = folder / "kamailio.cfg"
     config.write_text(
@@ -117,6 +118,7 @@ def kamailio(folder: Path, certificate: Certificate, *, rtpengine: str = "") -> 
             cert=certificate.cert,
             key=certificate.key,
             rtpengine=rtpengine,
+            digest=digest,
             realm=REALM,
             user=USER,
             password=PASSWORD,
