@@ -32,7 +32,7 @@ EXPOSE 8080
 HEALTHCHECK --interval=15s --timeout=4s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as u; u.build_opener(u.ProxyHandler({})).open(f'http://127.0.0.1:{os.environ[\"OUTDIAL_PORT\"]}/healthz', timeout=3)"]
 
-# SIGTERM stops in order. Give it OUTDIAL_STOP_SECS and 20 seconds: `docker stop --time 30`.
+# SIGTERM stops in order. Give it OUTDIAL_STOP_SECS and 20 seconds: `docker stop --time 60`.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["outdial"]
 CMD ["serve"]

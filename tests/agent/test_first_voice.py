@@ -2,6 +2,7 @@
 
 import array
 import asyncio
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,19 @@ async def test_a_voice_that_dies_is_started_again() -> None:
         await voice._process.wait()
         voice._started_at = -10.0  # long ago
         assert loud(await voice.say("Two.", language="en", rate=8_000))
+    finally:
+        await voice.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_voice_speaks_on_when_its_server_is_told_to_stop(number: signal.Signals) -> None:
+    voice = Voice()
+    try:
+        await voice.say("One.", language="en", rate=8_000)
+        assert voice._process is not None
+        voice._process.send_signal(number)  # as Ctrl-C does, to everybody in the group
+        assert loud(await voice.say("Two.", language="en", rate=8_000))
+        assert voice._process.returncode is None
     finally:
         await voice.close()
 

@@ -4,23 +4,27 @@ import secrets
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from tests.support.peers import needs
 from tests.support.server import Desk, Server, answered, until
-from tests.support.sipp import ACK, ANSWERS, BYE, CANCEL, Sipp, box, reply, sipp
+from tests.support.sipp import ACK, ANSWERS, BYE, CANCEL, HANGS_UP, Sipp, box, reply, sipp, wait
 from tests.support.uas import Uas, uas_aside
 
 pytest.importorskip("baresip", reason="the extra `sip` is not installed: no wheel for this machine")
 pytestmark = [pytest.mark.sip, needs("sipp")]
 
 PASSWORD = f"s3cret-of-the-trunk-{secrets.token_hex(8)}"  # other tests have theirs, and all processes are looked at
+STOP_SECS = 3
 ENDINGS = {
     "0486": reply("486 Busy Here", again=True) + ACK,
     "0408": reply("180 Ringing") + CANCEL,
+    "7777": ANSWERS + wait(1_500) + HANGS_UP,
     "0407": reply("407 Proxy Authentication Required", again=True) + ACK,
 }
 
@@ -31,14 +35,20 @@ def far(tmp_path: Path) -> Iterator[Sipp]:
         yield running
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    settings = {"OUTDIAL_SIP_INTERFACE": "127.0.0.1", "OUTDIAL_PROBE_SECS": "0.5"}
+@contextmanager
+def serving(tmp_path: Path, *, stop_secs: int) -> Iterator[Server]:
+    settings = {"OUTDIAL_SIP_INTERFACE": "127.0.0.1", "OUTDIAL_PROBE_SECS": "0.5", "OUTDIAL_STOP_SECS": str(stop_secs)}
     running = Server(tmp_path, f"sqlite:///{tmp_path}/o.db", settings=settings).start()
     try:
         yield running
     finally:
         running.stop()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with serving(tmp_path, stop_secs=STOP_SECS) as running:
+        yield running
 
 
 def desk_of(server: Server, far: Sipp | Uas) -> Desk:
@@ -57,6 +67,15 @@ def desk_of(server: Server, far: Sipp | Uas) -> Desk:
     }
     made = answered(http.post("/v1/convai/phone-numbers", json=number))
     return Desk(server, http, agent["agent_id"], made["phone_number_id"])
+
+
+def states(desk: Desk, batch_id: str) -> list[str]:
+    return sorted(one["status"] for one in desk.get(batch_id)["recipients"])
+
+
+def ended_by(desk: Desk, recipient: dict[str, Any]) -> str:
+    found = answered(desk.http.get(f"/v1/convai/conversations/{recipient['conversation_id']}"))
+    return str(found["metadata"]["termination_reason"])
 
 
 def test_a_list_is_called_over_sip_and_recorded(server: Server, far: Sipp) -> None:
@@ -93,13 +112,42 @@ def test_a_halted_trunk_is_asked_whether_it_is_there_and_not_called_until_somebo
         desk.http.close()
 
 
+def test_a_server_that_stops_lets_calls_end_and_hangs_up_on_who_talks_on(server: Server, far: Sipp) -> None:
+    desk = desk_of(server, far)
+    made = desk.submit(["+493012347777", "+493012345678"])
+    until(lambda: states(desk, made["id"]), lambda seen: seen == ["in_progress"] * 2)
+    desk.http.close()
+    told_at = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - told_at >= STOP_SECS
+    assert len(far.came("BYE")) == 1
+    server.start()
+    desk.http = server.client()
+    over = desk.until_over(made["id"])["recipients"]
+    assert [one["outcome"] for one in over] == ["completed", "completed"]
+    assert [ended_by(desk, one) for one in over] == ["hung_up", "node_lost"]
+    desk.http.close()
+
+
+def test_told_a_second_time_it_hangs_up_at_once(tmp_path: Path, far: Sipp) -> None:
+    with serving(tmp_path, stop_secs=600) as server:
+        desk = desk_of(server, far)
+        made = desk.submit(["+493012340408", "+493012345678"])
+        until(lambda: states(desk, made["id"]), lambda seen: seen == ["in_progress", "initiated"])
+        desk.http.close()
+        assert server.process is not None
+        server.process.send_signal(signal.SIGTERM)
+        until(lambda: server.log, lambda log: "calls that are up may end" in log)
+        time.sleep(0.6)  # what comes twice at once is one signal
+        assert (far.came("CANCEL"), far.came("BYE")) == ([], [])
+        assert server.stop() == 0
+    assert (len(far.came("CANCEL")), len(far.came("BYE"))) == (1, 1)
+
+
 def test_a_server_killed_in_mid_call_leaves_nothing_ringing_and_nobody_on_the_line(server: Server, far: Sipp) -> None:
     desk = desk_of(server, far)
     made = desk.submit(["+493012340408", "+493012345678"])
-    until(
-        lambda: sorted(one["status"] for one in desk.get(made["id"])["recipients"]),
-        lambda seen: seen == ["in_progress", "initiated"],
-    )
+    until(lambda: states(desk, made["id"]), lambda seen: seen == ["in_progress", "initiated"])
     family = psutil.Process(server.process.pid).children(recursive=True)  # type: ignore[union-attr]
     server.stop(signal.SIGKILL)
     killed_at = time.monotonic()

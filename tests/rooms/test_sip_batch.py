@@ -148,11 +148,19 @@ async def test_a_batch_with_every_ending_is_dialled_over_sip(tmp_path: Path) -> 
                 assert file.getnframes() > 8_000 * 0.5
 
 
-async def test_a_worker_killed_in_mid_invite_loses_nobody_and_calls_nobody_twice(tmp_path: Path) -> None:
-    with sipp(tmp_path, box({"0408": reply("180 Ringing") + wait(8_000)}, ANSWERS + BYE), calls=None) as far:
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [("+15550000408", RecipientStatus.INITIATED), ("+15550002222", RecipientStatus.IN_PROGRESS)],
+    ids=["ringing", "live"],
+)
+async def test_a_killed_worker_loses_nobody_and_calls_nobody_twice(
+    tmp_path: Path, number: str, status: RecipientStatus
+) -> None:
+    endings = {"0408": reply("180 Ringing") + wait(8_000), "2222": ANSWERS + wait(8_000)}
+    with sipp(tmp_path, box(endings, ANSWERS + BYE), calls=None) as far:
         async with node(tmp_path, far, talk_secs=1) as dialling:
-            batch = await dialling.submit(["+15550000408"], telephony_call_config={"ringing_timeout_secs": 2})
-            await dialling.has(batch, RecipientStatus.INITIATED)
+            batch = await dialling.submit([number], telephony_call_config={"ringing_timeout_secs": 2})
+            await dialling.has(batch, status)
             os.kill(dialling.pool.pids[0], signal.SIGKILL)
             assert await dialling.over(batch) == {Outcome.UNKNOWN: 1}
             await eventually(lambda: len(dialling.pool.pids) == 1)
@@ -160,6 +168,7 @@ async def test_a_worker_killed_in_mid_invite_loses_nobody_and_calls_nobody_twice
             # the next worker serves, and what was lost may be called again by the deliberate act alone
             after = await dialling.submit(["+15550001111"])
             assert await dialling.over(after) == {Outcome.COMPLETED: 1}
+            assert len(far.came("INVITE")) == 2
 
 
 async def test_a_pool_that_stops_cancels_what_rings(tmp_path: Path) -> None:

@@ -2,16 +2,19 @@
 
 import asyncio
 import statistics
+import time
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("baresip", reason="the extra `sip` is not installed: no wheel for this machine")
 
+from outdial.agent.greeting import FirstVoice
+from outdial.agent.voice import Voice
 from outdial.app.pool import PoolSettings, WorkerPool
 from outdial.domain.call import EventKind
 from outdial.domain.outcome import Outcome
-from tests.support.phones import CLOCK, Following, course, order
+from tests.support.phones import CLOCK, Following, NotingTalker, course, order, sip_lines
 from tests.support.uas import uas
 
 pytestmark = pytest.mark.sip
@@ -56,3 +59,36 @@ async def test_twenty_people_hear_the_agent_at_once(tmp_path: Path) -> None:
     assert lost == 0
     assert late < packets * 0.01
     assert len(list((tmp_path / "recordings").glob("*/*.wav"))) == 20
+
+
+async def test_answered_calls_are_hung_up_no_faster_than_is_set() -> None:
+    async with uas(0.0) as far, sip_lines(NotingTalker(), teardowns_per_sec=10) as lines:
+        calls = [Following(lines, order(far.address, within=10.0)) for _ in range(25)]
+        for call in calls:
+            await call.until(EventKind.ANSWERED)
+        asked_at = time.time()
+        for call in calls:
+            await lines.hang_up(call.order.call_key, even_if_answered=True)
+        for call in calls:
+            await call.over()
+        ended = sorted(heard.ended_at for heard in far.calls.values())
+    assert all(ended[n] >= asked_at + n // 10 for n in range(25))
+
+
+async def test_it_says_goodbye_five_seconds_after_its_last_word_and_keeps_the_keys() -> None:
+    async with uas(0.0) as far, sip_lines(FirstVoice(Voice())) as lines:
+        call = Following(lines, order(far.address, first_message="Press a key."))
+        await call.until(EventKind.ANSWERED)
+        await far.press("42")
+        events = await call.over()
+        (heard,) = far.calls.values()
+    ended = events[-1]
+    assert ended.ending is not None
+    assert (ended.ending.reason, ended.ending.detail["keys"]) == ("talked", "42")
+    assert [(one.role, one.message) for one in ended.said if one.role == "agent"] == [
+        ("agent", "Press a key."), ("agent", "Goodbye."),
+    ]  # fmt: skip
+    assert "".join(one.message for one in ended.said if one.role == "user") == "[4][2]"
+    first, goodbye = heard.spoken()
+    assert 4.9 < goodbye[0] - first[1] < 8
+    assert 0 <= heard.ended_at - goodbye[1] < 1.5

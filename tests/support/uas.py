@@ -18,6 +18,8 @@ from itertools import pairwise
 VOICED_RMS = 200
 SILENCE = b"\xff" * 160
 HEADER = struct.Struct("!BBHII")
+EVENT = struct.Struct("!BBH")
+HELD_PACKETS = 5
 SO_TIMESTAMPNS = 35
 """Linux; Python has no name for it."""
 TIMESPEC = struct.Struct("qq")
@@ -41,6 +43,18 @@ class Heard:
     cancelled: bool = False
     ended: bool = False
     ended_at: float = 0.0
+
+    def spoken(self) -> list[tuple[float, float]]:
+        """When something was said, from and to; what is not further apart than a second is one."""
+        found: list[tuple[float, float]] = []
+        for n, (at, _) in enumerate(self.came):
+            if rms(self.said[n * 160 : (n + 1) * 160]) <= VOICED_RMS:
+                continue
+            if found and at - found[-1][1] < 1.0:
+                found[-1] = (found[-1][0], at)
+            else:
+                found.append((at, at))
+        return found
 
     @property
     def late(self) -> int:
@@ -156,6 +170,11 @@ class Uas:
         lines += [f"Content-Length: {len(sdp)}", "", sdp]
         self._port.send("\r\n".join(lines).encode(), addr)
 
+    async def press(self, digits: str) -> None:
+        """Keys in the call that is up."""
+        (rtp,) = self._rtp.values()
+        await rtp.press(digits)
+
     def close(self) -> None:
         for rtp in self._rtp.values():
             rtp.close()
@@ -169,6 +188,10 @@ class _Rtp:
         self._heard = heard
         self._port = Port(self._came)
         self._speaking: asyncio.Task[None] | None = None
+        self._pressed: int | None = None
+        """The key that is held, by its number (RFC 4733 3.2)."""
+        self._held = 0
+        """For how many packets."""
 
     @property
     def port(self) -> int:
@@ -182,10 +205,19 @@ class _Rtp:
         self._heard.said += data[12:]
         if self._heard.voiced_at:
             return
-        if audioop.rms(audioop.ulaw2lin(data[12:], 2), 2) > VOICED_RMS:
+        if rms(data[12:]) > VOICED_RMS:
             self._heard.voiced_at = at
         else:
             self._heard.silent_first += 1
+
+    async def press(self, digits: str) -> None:
+        """Keys as events (RFC 4733), each held for 100 ms."""
+        for digit in digits:
+            self._pressed = "0123456789*#ABCD".index(digit)
+            self._held = 0
+            while self._pressed is not None:  # noqa: ASYNC110 - it goes with the packets of `_speak`
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.06)
 
     def speak_to(self, addr: Address) -> None:
         self._speaking = asyncio.create_task(self._speak(addr))
@@ -194,13 +226,30 @@ class _Rtp:
         loop = asyncio.get_running_loop()
         began = loop.time()
         for n in range(1 << 16):
-            self._port.send(HEADER.pack(0x80, 0, n, n * 160, 1) + SILENCE, addr)
+            self._port.send(self._packet(n), addr)
             await asyncio.sleep(max(0.0, began + (n + 1) * 0.02 - loop.time()))
+
+    def _packet(self, n: int) -> bytes:
+        """Silence, or the key that is held: since when, and in the last three packets that it is let go."""
+        if self._pressed is None:
+            return HEADER.pack(0x80, 0, n, n * 160, 1) + SILENCE
+        self._held += 1
+        begun = (n - self._held + 1) * 160
+        let_go = 0x80 if self._held > HELD_PACKETS else 0
+        event = EVENT.pack(self._pressed, let_go | 10, min(self._held, HELD_PACKETS) * 160)
+        if self._held == HELD_PACKETS + 3:
+            self._pressed = None
+        return HEADER.pack(0x80, 101 | (0x80 if self._held == 1 else 0), n, begun, 1) + event
 
     def close(self) -> None:
         if self._speaking is not None:
             self._speaking.cancel()
         self._port.close()
+
+
+def rms(pcmu: bytes) -> int:
+    """How loud it is."""
+    return audioop.rms(audioop.ulaw2lin(pcmu, 2), 2)
 
 
 def _header(text: str, name: str) -> str:

@@ -6,6 +6,7 @@ Requests come on standard input, speech leaves on standard output, both as lengt
 """
 
 import ctypes
+import signal
 import struct
 import sys
 from typing import Any
@@ -89,7 +90,9 @@ def from_first_word(pcm: bytes) -> bytes:
 
 
 def main() -> int:
-    """Speak until standard input ends."""
+    """Speak until standard input ends. Signals to the whole group, as of Ctrl-C, are not for us: calls go on."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     espeak = Espeak()
     requests = msgspec.msgpack.Decoder(Wish)
     reader, writer = sys.stdin.buffer, sys.stdout.buffer

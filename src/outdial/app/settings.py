@@ -195,7 +195,7 @@ class Settings:
     recordings: str | None = _setting(
         _text, "Folder for recordings; absent: recordings, beside the SQLite database or here", default=None
     )
-    stop_secs: float = _setting(_seconds(0, 3_600), "How long live calls may go on when the server stops", default=10.0)
+    stop_secs: float = _setting(_seconds(0, 3_600), "How long live calls may go on when the server stops", default=30.0)
     carrier_url: str | None = _setting(
         _url, "The network in a box, if one was started by hand; absent: the server starts its own", default=None
     )
