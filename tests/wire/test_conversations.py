@@ -14,6 +14,7 @@ from outdial.api import conversation_schema
 from outdial.api.conversation_filters import HELD_BY_NONE
 from outdial.store.blobs import BlobFolder
 from tests.support.server import Desk, Server, answered, open_desk, until
+from tests.support.sound import mp3_of
 
 PATHS = ("/v1/convai/conversations", "/v1/voiceai/conversations")
 
@@ -261,7 +262,28 @@ def test_a_call_under_way_is_listed_and_can_t_be_erased(server: Server, tmp_path
         slow.stop()
 
 
+def test_a_recording_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    pytest.importorskip("lameenc", reason="the extra `sip` is not installed: no wheel for this machine")
+    server = Server(tmp_path, f"sqlite:///{tmp_path}/o.db").start()
+    try:
+        desk = open_desk(server)
+        conversation_id = desk.until_over(desk.submit(["+493095605000"])["id"])["recipients"][0]["conversation_id"]
+        blobs, name = BlobFolder(tmp_path / "recordings"), f"{conversation_id.removeprefix('conv_')}.wav"
+        with blobs.create(name) as recording:
+            recording.write(b"RIFF, but not a WAV")
+        blobs.keep(name)
+        assert desk.http.get(f"{PATHS[0]}/{conversation_id}/audio").status_code == 404
+        assert "recording can't be read" in server.log
+        desk.http.close()
+    finally:
+        server.stop()
+
+
 def test_a_recording_is_played_and_goes_with_its_conversation(tmp_path: Path) -> None:
+    pytest.importorskip("lameenc", reason="the extra `sip` is not installed: no wheel for this machine")
+    from outdial.media.recording import stereo, wav_header
+    from tests.media.test_codec import sine
+
     server = Server(tmp_path, f"sqlite:///{tmp_path}/o.db").start()
     try:
         desk = open_desk(server)
@@ -271,14 +293,21 @@ def test_a_recording_is_played_and_goes_with_its_conversation(tmp_path: Path) ->
         assert not answered(desk.http.get(path))["has_audio"]
         blobs = BlobFolder(tmp_path / "recordings")
         name = f"{conversation_id.removeprefix('conv_')}.wav"
+        said = stereo(sine(440, 8_000, 5.0), sine(1_000, 8_000, 5.0))
         with blobs.create(name) as recording:
-            recording.write(b"RIFF" + bytes(200_000))
+            recording.write(wav_header(8_000, 2, len(said)) + said)
         assert desk.http.get(f"{path}/audio").status_code == 404, "one that is being written is not there yet"
         blobs.keep(name)
         assert answered(desk.http.get(path))["has_audio"]
         played = desk.http.get(f"{path}/audio")
-        assert (played.status_code, played.headers["content-type"]) == (200, "audio/wav")
-        assert played.content == b"RIFF" + bytes(200_000)
+        assert (played.status_code, played.headers["content-type"]) == (200, "audio/mpeg")
+        secs, hertz, channels = mp3_of(played.content)
+        assert (hertz, channels) == (8_000, 2)
+        assert 5.0 <= secs < 5.4
+        as_it_was = desk.http.get(f"{path}/audio", params={"format": "wav"})
+        assert (as_it_was.status_code, as_it_was.headers["content-type"]) == (200, "audio/wav")
+        assert as_it_was.content == wav_header(8_000, 2, len(said)) + said
+        assert desk.http.get(f"{path}/audio", params={"format": "ogg"}).status_code == 422
         answered(desk.http.delete(path))
         with pytest.raises(FileNotFoundError):
             blobs.open(name)

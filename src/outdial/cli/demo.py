@@ -177,7 +177,7 @@ def _keep(client: Client, batch_id: str) -> None:
         KEPT.mkdir(exist_ok=True)
         for one, who in HEARD.items():
             path = KEPT / f"{one}.wav"
-            path.write_bytes(b"".join(client.stream(f"/conversations/{segment(calls[one])}/audio")))
+            path.write_bytes(b"".join(client.stream(f"/conversations/{segment(calls[one])}/audio?format=wav")))
             tell.out.print(f"   {path}: {who}; the person left, the agent right", highlight=False)
     except (OSError, Refused) as error:
         tell.out.print(f"   recordings could not be kept in {KEPT}: {error}")
