@@ -1,12 +1,14 @@
 # Outdial in one image: `docker build -t outdial .`; see docs/operating.md.
 FROM python:3.11-slim AS build
 
+# Calls over SIP. Where the machine has no wheels for them: `docker build --build-arg EXTRAS= .`
+ARG EXTRAS=sip
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/outdial
 WORKDIR /build
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src ./src
-RUN /opt/outdial/bin/pip install --constraint constraints.txt .
+RUN /opt/outdial/bin/pip install --constraint constraints.txt ".[${EXTRAS}]"
 
 FROM python:3.11-slim
 
@@ -23,7 +25,7 @@ ENV PATH=/opt/outdial/bin:$PATH \
     OUTDIAL_DATABASE=sqlite:////var/lib/outdial/outdial.db \
     OUTDIAL_LOG_STYLE=json
 
-USER outdial
+USER 10001:10001
 WORKDIR /var/lib/outdial
 VOLUME /var/lib/outdial
 EXPOSE 8080
