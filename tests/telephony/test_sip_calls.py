@@ -463,6 +463,13 @@ async def test_a_refused_connection_is_provably_unsent() -> None:
     assert (event.kind, event.reason) == (EventKind.UNSENT, "connection_refused")
 
 
+@pytest.mark.parametrize("address", ["no-such-name.invalid", "[2001:db8::1]"])
+async def test_where_no_way_leads_to_nothing_was_sent(address: str) -> None:
+    async with sip_lines() as lines:
+        (event,) = await course(lines, order(address))
+    assert (event.kind, event.reason) == (EventKind.UNSENT, "connection_refused")
+
+
 async def test_a_trunk_that_cannot_be_used_halts(tmp_path: Path) -> None:
     async with sip_lines() as lines:
         events = await course(lines, order("no address at all"))

@@ -132,6 +132,7 @@ def test_a_408_after_ringing_is_nobody_at_home() -> None:
     [
         "Connection refused [111]",
         "Destination address required [89]",
+        "Cannot assign requested address [99]",
         "Network is unreachable [101]",
         "No route to host [113]",
     ],

@@ -8,7 +8,7 @@ from dataclasses import replace
 from baresip.errors import BaresipError
 from baresip.events import Event, StackEvent
 
-from outdial.domain.call import CallEvent, EventKind
+from outdial.domain.call import CONNECTION_REFUSED, CallEvent, EventKind
 from outdial.domain.errors import Invalid
 from outdial.domain.limits import Pacer
 from outdial.domain.outcome import Blame, Ending, Outcome
@@ -23,7 +23,7 @@ from outdial.runtime.failpoint import reach
 from outdial.runtime.log import get_logger
 from outdial.telephony.sip.config import KEY_HEADER, Config, Trunk, header_value, read_trunk
 from outdial.telephony.sip.outcome import Doubtful, End, Throttled, Unsent, Verdict, classify, read_text
-from outdial.telephony.sip.stack import SURELY_TRACED_SECS, TRACED_SECS, InDoubt, NotSent, Stack, StackCall, Traced
+from outdial.telephony.sip.stack import SURELY_TRACED_SECS, TRACED_SECS, InDoubt, NotSent, NoWay, Stack, StackCall, Traced
 
 STOPPED_SECS = 60.0
 """How long a stop is remembered for an order that has not come yet; its send deadline is over long before."""
@@ -177,7 +177,8 @@ class _Call:
             await dialled
         except (NotSent, BaresipError) as error:
             log.warning("call could not be sent", call=order.call_key, error=str(error))
-            return self._event(EventKind.UNSENT, reason="not_connected")
+            reason = CONNECTION_REFUSED if isinstance(error, NoWay) else "not_connected"
+            return self._event(EventKind.UNSENT, reason=reason)
         except InDoubt as error:
             log.error("call is in doubt", call=order.call_key, error=str(error))  # noqa: TRY400 - where is known
             return self._event(EventKind.DOUBTFUL, reason="stack_silent")

@@ -177,6 +177,7 @@ NOBODY_THERE = (
     "connection refused",
     "no local address",
     "destination address required",  # the name leads nowhere
+    "cannot assign requested address",  # the name server knows no such name, or does not answer
     "no route to host",
     "network is unreachable",
 )

@@ -60,12 +60,18 @@ TRACED_SECS = 0.02
 """How long the message trace may lag behind an event, where it may have nothing to tell."""
 SURELY_TRACED_SECS = 0.5
 """The same where it has: it comes through a thread of its own, which waits for its turn on a busy machine."""
+NO_ADDRESS = "no_laddr"
+"""The stack's word for: none of our interfaces leads there."""
 
 log = get_logger()
 
 
 class NotSent(Exception):
     """The stack refused the order before any message left."""
+
+
+class NoWay(NotSent):
+    """It found no way to the trunk from here."""
 
 
 class InDoubt(Exception):
@@ -308,7 +314,8 @@ class _Dialled(asyncio.Future[Any]):
         if event == lib.BP_EV_STALE_HANDLE or "handle" not in answer:
             told = answer.get("error", "stale")
             number = answer.get("errno")
-            self._tell(NotSent(os.strerror(number) if number else str(told)))
+            kind = NoWay if told == NO_ADDRESS else NotSent
+            self._tell(kind(os.strerror(number) if number else str(told)))
         elif self.call.done():  # it was given up for lost, and is sent all the same
             self._stack.abandon(self._stack.claim(answer["handle"], lambda _: None))
         else:
