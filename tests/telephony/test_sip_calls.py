@@ -168,6 +168,16 @@ async def fast_busies(tmp_path: Path, calls: int) -> Counter[Outcome]:
     return outcomes
 
 
+async def test_calls_that_begin_at_once_share_one_identity(tmp_path: Path) -> None:
+    with sipp(tmp_path, refuses("486 Busy Here"), calls=10) as far:
+        async with sip_lines() as lines:
+            made: list[str] = []
+            (await lines.stack.start()).subscribe(lambda event: made.append(event.event.name))
+            await asyncio.gather(*(course(lines, order(far.address)) for _ in range(10)))
+        assert far.done(), far.said()
+    assert made.count("CREATE") == 1
+
+
 async def test_a_503_with_retry_after_throttles(tmp_path: Path) -> None:
     with sipp(tmp_path, refuses("503 Service Unavailable", "Retry-After: 7")) as far:
         async with sip_lines() as lines:

@@ -115,7 +115,7 @@ class Stack:
     config: Config
     on_dead: Callable[[], None] = field(default=lambda: os._exit(EXIT_CODE))
     _runtime: Runtime | None = None
-    _agents: dict[tuple[Trunk, str], UserAgent] = field(default_factory=dict)
+    _agents: dict[tuple[Trunk, str], asyncio.Task[UserAgent]] = field(default_factory=dict)
     _calls: dict[int, StackCall] = field(default_factory=dict)
     """By handle; a handle that is used again means the newer call."""
     _traces: dict[str, Traced] = field(default_factory=dict)
@@ -163,12 +163,21 @@ class Stack:
     # --- calls
 
     async def agent(self, trunk: Trunk, caller: str) -> UserAgent:
-        """The identity for calls over this trunk under this number; made once."""
+        """The identity for calls over this trunk under this number; made once, by the first of all who want it."""
         runtime = await self.start()
         key = (trunk, caller)
-        if key not in self._agents:
-            self._agents[key] = await UserAgent.create(runtime, _account(trunk, caller), transfer_policy="reject")
-        return self._agents[key]
+        making = self._agents.get(key)
+        if making is None:
+            account = _account(trunk, caller)
+            making = asyncio.create_task(UserAgent.create(runtime, account, transfer_policy="reject"))
+            self._agents[key] = making
+            making.add_done_callback(lambda made: self._made(key, made))
+        return await asyncio.shield(making)
+
+    def _made(self, key: tuple[Trunk, str], made: asyncio.Task[UserAgent]) -> None:
+        """One that could not be made is tried again by whoever wants it next."""
+        if made.cancelled() or made.exception() is not None:
+            del self._agents[key]
 
     async def ready(self) -> None:
         """The SIP thread is free for an order just now."""
