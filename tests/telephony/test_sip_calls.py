@@ -103,6 +103,16 @@ async def test_the_invite_says_who_calls_whom_and_for_which_call(tmp_path: Path)
     assert "s3cret" not in far.said()
 
 
+async def test_a_call_with_all_headers_that_it_may_have_is_followed(tmp_path: Path) -> None:
+    named = {f"v{n}": f"X-{n}-".ljust(63, "n") for n in range(20)}
+    variables = dict.fromkeys(named, "語" * 300)
+    with sipp(tmp_path, invite() + ANSWERS + BYE) as far:
+        async with sip_lines(saying_nothing_for(0.1)) as lines:
+            events = await course(lines, order(far.address, variables=variables, attributes_to_headers=named))
+        assert far.done(), far.said()
+    assert (ending(events).outcome, ending(events).reason) == (Outcome.COMPLETED, "talked")
+
+
 async def test_every_final_code_is_what_the_table_says(tmp_path: Path) -> None:
     # a challenge without its header is no answer of any trunk
     codes = {code: row for code, row in FINAL.items() if code not in {401, 407}} | {302: None, 499: None, 699: None}

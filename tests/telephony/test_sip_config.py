@@ -69,6 +69,11 @@ def test_codecs_keep_their_order() -> None:
         {"headers": {"X A": "one"}},
         {"headers": {"X-Outdial-Call-Key": "mine"}},
         {"headers": {f"X-{n}": "v" for n in range(21)}},
+        {
+            "headers": {f"X-{n}": "v" for n in range(11)},
+            "attributes_to_headers": {f"v{n}": f"X-V{n}" for n in range(10)},
+        },
+        {"headers": {"X-A": "語" * 86}},
         {"attributes_to_headers": {"name": "Via"}},
         {"credentials": {"username": "a b"}},
         {"credentials": {"username": "a", "password": 'quoted"'}},
@@ -106,7 +111,8 @@ def test_a_call_needs_an_outbound_trunk_and_a_number_nothing_unknown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [("Ann", "Ann"), (3, "3"), (True, "true"), ("a\r\nb", "a b"), ("x" * 300, "x" * 256)]
+    ("value", "text"),
+    [("Ann", "Ann"), (3, "3"), (True, "true"), ("a\r\nb", "a b"), ("x" * 300, "x" * 256), ("語" * 300, "語" * 85)],
 )
 def test_a_variable_becomes_one_plain_line(value: object, text: str) -> None:
     assert header_value(value) == text

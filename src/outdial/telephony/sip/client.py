@@ -23,7 +23,16 @@ from outdial.runtime.failpoint import reach
 from outdial.runtime.log import get_logger
 from outdial.telephony.sip.config import KEY_HEADER, Config, Trunk, header_value, read_trunk
 from outdial.telephony.sip.outcome import Doubtful, End, Throttled, Unsent, Verdict, classify, read_text
-from outdial.telephony.sip.stack import SURELY_TRACED_SECS, TRACED_SECS, InDoubt, NotSent, NoWay, Stack, StackCall, Traced
+from outdial.telephony.sip.stack import (
+    SURELY_TRACED_SECS,
+    TRACED_SECS,
+    InDoubt,
+    NotSent,
+    NoWay,
+    Stack,
+    StackCall,
+    Traced,
+)
 
 STOPPED_SECS = 60.0
 """How long a stop is remembered for an order that has not come yet; its send deadline is over long before."""

@@ -17,6 +17,9 @@ KEY_HEADER = "X-Outdial-Call-Key"
 DEFAULT_CODECS = ("PCMU/8000", "PCMA/8000")
 PORTS = {"udp": 5060, "tcp": 5060, "tls": 5061}
 MOST_HEADERS = 20
+"""Of both kinds together."""
+LONGEST_VALUE = 256
+"""Bytes. Each event of a call repeats our own headers; if they don't fit in its 16 KiB, it tells of no call at all."""
 
 Transport = Literal["udp", "tcp", "tls"]
 
@@ -26,7 +29,7 @@ _IP = re.compile(r"\[.*\]|[0-9.]+")
 _USER = re.compile(r"[^\s\x00-\x1f\x7f\"\\;<>]{1,128}")  # what the stack's account line can carry
 _PASSWORD = re.compile(r"[^\x00-\x1f\x7f\"\\]{1,128}")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,63}")
-_HEADER_VALUE = re.compile(r"[^\x00-\x1f\x7f]{0,256}")
+_HEADER_VALUE = re.compile(r"[^\x00-\x1f\x7f]*")
 # what the stack and we say ourselves; a second one would make the INVITE ambiguous
 _OURS = frozenset(
     "via from to contact call-id cseq max-forwards route record-route content-type content-length authorization "
@@ -116,13 +119,16 @@ def read_trunk(settings: Mapping[str, Any]) -> Trunk:
     if transport == "tls" and _IP.fullmatch(host):
         # the stack compares names only: at a bare address anybody's certificate would do
         raise _invalid("over TLS a trunk is addressed by its name: a certificate is compared with it", "address")
+    headers, variable_headers = _headers(given.headers or {}), _variable_headers(given.attributes_to_headers or {})
+    if len(headers) + len(variable_headers) > MOST_HEADERS:
+        raise _invalid(f"more than {MOST_HEADERS} headers", "headers" if headers else "attributes_to_headers")
     return Trunk(
         host=host,
         port=port,
         transport=transport,
         media_encryption=given.media_encryption or "allowed",
-        headers=_headers(given.headers or {}),
-        variable_headers=_variable_headers(given.attributes_to_headers or {}),
+        headers=headers,
+        variable_headers=variable_headers,
         username=_username(given.credentials),
         password=_password(given.credentials),
         codecs=_codecs(given.enabled_codecs or list(DEFAULT_CODECS)),
@@ -149,18 +155,16 @@ def _transport(given: str, scheme: str, port: int | None, in_address: str) -> Tr
 
 
 def _headers(given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    if len(given) > MOST_HEADERS:
-        raise _invalid(f"more than {MOST_HEADERS} headers", "headers")
     for name, value in given.items():
         _header_name(name, "headers")
-        if not _HEADER_VALUE.fullmatch(value):
-            raise _invalid(f"the value of the header {name} is longer than 256 or no plain line", "headers")
+        if not _HEADER_VALUE.fullmatch(value) or len(value.encode()) > LONGEST_VALUE:
+            raise _invalid(
+                f"the value of the header {name} is longer than {LONGEST_VALUE} bytes or no plain line", "headers"
+            )
     return tuple(given.items())
 
 
 def _variable_headers(given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    if len(given) > MOST_HEADERS:
-        raise _invalid(f"more than {MOST_HEADERS} headers", "attributes_to_headers")
     for name in given.values():
         _header_name(name, "attributes_to_headers")
     return tuple(given.items())
@@ -176,7 +180,8 @@ def _header_name(name: str, param: str) -> None:
 def header_value(value: object) -> str:
     """A variable as a header may carry it: one plain line."""
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return re.sub(r"[\x00-\x1f\x7f]+", " ", text)[:256]
+    line = re.sub(r"[\x00-\x1f\x7f]+", " ", text)
+    return line.encode(errors="ignore")[:LONGEST_VALUE].decode(errors="ignore")  # no half character at its end
 
 
 def _username(given: _Credentials | None) -> str | None:
