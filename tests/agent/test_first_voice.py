@@ -156,6 +156,20 @@ async def test_any_language_is_spoken_somehow(tongue: str) -> None:
         await voice.close()
 
 
+@pytest.mark.parametrize(
+    ("tongue", "same", "text"),
+    [("zh", "cmn", "我们明天见。"), ("zh-cn", "cmn", "我们明天见。"), ("no", "nb", "Vi ses i morgen.")],
+)
+async def test_a_language_is_known_by_the_name_that_the_wires_give_it(tongue: str, same: str, text: str) -> None:
+    voice = Voice()
+    try:
+        took = {name: len(await voice.say(text, language=name, rate=8_000)) for name in (tongue, same, "en")}
+    finally:
+        await voice.close()
+    assert took[tongue] == pytest.approx(took[same], rel=0.03)  # no two sentences of it are quite the same
+    assert took[tongue] != pytest.approx(took["en"], rel=0.1)
+
+
 async def test_it_speaks_listens_says_goodbye_and_ends() -> None:
     talker = FirstVoice(Voice(), listen_secs=0.2)
     try:

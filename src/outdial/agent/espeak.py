@@ -18,6 +18,8 @@ from outdial.media.resample import resampled
 LENGTH = struct.Struct(">I")
 QUIET = 300
 """Samples below this before the first word are left out: nobody wants to wait for them."""
+NAMED_OTHERWISE = {"zh": "cmn", "no": "nb"}
+"""Languages as the wires name them, and as espeak-ng does; unknown to it, Chinese would be spelled in English."""
 _PLAY_NOTHING = 2  # AUDIO_OUTPUT_SYNCHRONOUS: hand the samples over, in this thread
 _UTF8 = 1  # espeakCHARS_UTF8
 
@@ -71,7 +73,8 @@ class Espeak:
         """The voice of a language, `pt-br` or else `pt`; English where it is not known."""
         if language == self._language:
             return
-        for name in (language, language.partition("-")[0], "en"):
+        family = language.partition("-")[0]
+        for name in (language, NAMED_OTHERWISE.get(family, family), "en"):
             if self._lib.espeak_SetVoiceByName(name.encode()) == 0:
                 break
         self._language = language
