@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from outdial.lab.bench import cancel, dispatch, end_to_end, read, retry
+from outdial.lab.bench import cancel, dispatch, end_to_end, read, retry, submit
 from outdial.lab.bench.place import Place, machine, open_place
 from outdial.runtime.log import configure
 from outdial.runtime.tuning import tune
@@ -26,6 +26,7 @@ BENCHES: dict[str, Measure] = {
     "retry": lambda place, args, say: retry.measure(place, people=args.people, say=say),
     "cancel": lambda place, args, say: cancel.measure(place, people=args.people, say=say),
     "read": lambda place, args, say: read.measure(place, people=args.people, say=say),
+    "submit": lambda place, _args, say: submit.measure(place, say=say),
 }
 
 

@@ -30,12 +30,17 @@ class Http:
 
     def __init__(self, url: str, key: str) -> None:
         parts = urlsplit(url)
+        self._url, self._key = url, key
         self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
         self._headers = {"xi-api-key": key, "Content-Type": "application/json"}
 
+    def again(self) -> "Http":
+        """A second connection to the same server."""
+        return Http(self._url, self._key)
+
     def ask(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
-        """The answer's JSON; Refused unless it is 2xx."""
-        data = None if body is None else json.dumps(body).encode()
+        """The answer's JSON; Refused unless it is 2xx. Bytes are a body that is JSON already."""
+        data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
         self._connection.request(method, PREFIX + path, data, self._headers)
         answer = self._connection.getresponse()
         text = answer.read()
