@@ -85,6 +85,7 @@ class _Control:
         self._plain.run("plain_intend", **given)
         self._plain.run("plain_unhop", **given)
         self._plain.run("plain_dispatched", **given)
+        self._plain.run("plain_day", n=len(calls), **now)
         self._move(now, slots=len(calls), dispatched=len(calls), finished=0)
         self._plain.commit()
         return calls

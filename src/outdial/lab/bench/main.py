@@ -26,7 +26,7 @@ BENCHES: dict[str, Measure] = {
     "retry": lambda place, args, say: retry.measure(place, people=args.people, say=say),
     "cancel": lambda place, args, say: cancel.measure(place, people=args.people, say=say),
     "read": lambda place, args, say: read.measure(place, people=args.people, say=say),
-    "submit": lambda place, _args, say: submit.measure(place, say=say),
+    "submit": lambda place, args, say: submit.measure(place, people=args.people, say=say),
 }
 
 
@@ -66,7 +66,12 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     asked.add_argument("--engine", action="append", choices=ENGINES, help="on what; on both unless said")
     asked.add_argument("--calls", type=int, default=10_000, help="calls of dispatch and end-to-end [10000]")
     asked.add_argument("--talk-secs", type=float, default=10.0, help="of the second part of end-to-end [10]")
-    asked.add_argument("--people", type=int, default=100_000, help="recipients of retry, cancel and read [100000]")
+    asked.add_argument(
+        "--people",
+        type=int,
+        default=100_000,
+        help="recipients of retry, cancel and read, of each submit 10,000 at most [100000]",
+    )
     asked.add_argument(
         "--database", help="a PostgreSQL where databases may be made [OUTDIAL_TEST_POSTGRES, or our own]"
     )

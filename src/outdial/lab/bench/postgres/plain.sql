@@ -27,6 +27,10 @@ set status = 'dispatched', due_at = null, attempts = p.attempts + 1, attempt_key
 from unnest(:keys::text[], :ords::int[]) as k (call_key, ord)
 where p.batch_id = :batch_id and p.ord = k.ord;
 
+-- name: plain_day
+insert into agent_day as d (day, agent_id, calls) values (:now::bigint / 86400000000, :agent_id, :n::int)
+on conflict (day, agent_id) do update set calls = d.calls + excluded.calls;
+
 -- name: plain_slots
 update bucket set live = live + :n, refilled_at = :now
 where key = any(:keys::text[]);

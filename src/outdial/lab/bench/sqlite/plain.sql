@@ -29,6 +29,10 @@ set status = 'dispatched', due_at = null, attempts = p.attempts + 1, attempt_key
 from json_each(:calls) k
 where p.batch_id = k.value ->> 2 and p.ord = k.value ->> 1;
 
+-- name: plain_day
+insert into agent_day as d (day, agent_id, calls) values (:now / 86400000000, :agent_id, :n)
+on conflict (day, agent_id) do update set calls = d.calls + excluded.calls;
+
 -- name: plain_slots
 update bucket set live = live + :n, refilled_at = :now
 where key in (select value from json_each(:keys));
