@@ -264,7 +264,7 @@ def test_nothing_comes_where_every_reply_is_lost_and_the_phone_rings_all_the_sam
 
 
 def test_whoever_answers_a_caller_that_is_gone_hangs_up(network: Carrier) -> None:
-    number = "+493012345681"
+    number = "+493012345682"
     with Raw(network) as raw:
         raw.send("INVITE", number)
         raw.hear("SIP/2.0 200")  # and no ACK, for 32 s (RFC 3261 13.3.1.4)

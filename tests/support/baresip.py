@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support import peers
-from tests.support.sipp import free_port
+from tests.support.ports import free_port
 
 TONE_HERTZ = 440
 RATES = {"g722": 16_000, "opus": 48_000}

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tests.support import peers
 from tests.support.certificates import Certificate
-from tests.support.sipp import PATIENCE_SECS, free_port
+from tests.support.ports import free_port
+from tests.support.sipp import PATIENCE_SECS
 
 USER, PASSWORD, REALM = "ada", "s3cret of the trunk; or so", "trunk.test"
 NEXT_HOP = "X-Next-Hop"

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support import peers
-from tests.support.sipp import PATIENCE_SECS, free_port
+from tests.support.ports import free_port, stretch
+from tests.support.sipp import PATIENCE_SECS
 
-PORTS = 400
-"""How many it may use for audio; a call needs four."""
+PORTS = 200
+"""How many it may use for audio; a call needs four, and it takes those that are free."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,10 @@ class Rtpengine:
 @contextmanager
 def rtpengine(folder: Path) -> Iterator[Rtpengine]:
     """On ports of its own; its kernel module is not used."""
-    control, low, log = free_port(), 20_000 + free_port() % 8_000, folder / "rtpengine.log"
+    control, low, log = free_port(), 40_000 + stretch() * PORTS, folder / "rtpengine.log"
     command = [peers.program("rtpengine"), "--foreground", "--log-stderr", "--log-level=6", "--table=-1"]
     command += ["--config-file=none", "--interface=127.0.0.1", f"--listen-ng=127.0.0.1:{control}", "--num-threads=1"]
-    command += [f"--port-min={low}", f"--port-max={low + PORTS}", "--delete-delay=0"]
+    command += [f"--port-min={low}", f"--port-max={low + PORTS - 1}", "--delete-delay=0"]
     with log.open("wb") as out:
         process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     try:

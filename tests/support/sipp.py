@@ -1,7 +1,5 @@
 """sipp as the far end of calls: software that we did not write; its exit code says whether they went by the book."""
 
-import contextlib
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -10,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support import peers
+from tests.support.ports import free_port
 
 PATIENCE_SECS = 10.0
 
@@ -212,15 +211,3 @@ def _until_listening(far: Sipp) -> None:
             return
         time.sleep(0.01)
     raise AssertionError("sipp does not listen")
-
-
-def free_port() -> int:
-    """For UDP and TCP, and a multiple of four: RTP wants the next one too, sipp the one after that."""
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found, socket.socket() as also:
-            found.bind(("127.0.0.1", 0))
-            port: int = found.getsockname()[1]
-            with contextlib.suppress(OSError):
-                also.bind(("127.0.0.1", port))
-                if port % 4 == 0:
-                    return port

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support import peers
-from tests.support.sipp import SDP, free_port
+from tests.support.ports import free_port
+from tests.support.sipp import SDP
 
 PATIENCE_SECS = 30.0
 CALLER = "+493099990000"

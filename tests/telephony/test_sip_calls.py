@@ -22,6 +22,7 @@ from tests.media.test_codec import power_at, sine
 from tests.support.certificates import Authority, Certificate
 from tests.support.peers import needs
 from tests.support.phones import CALLER, Following, NotingTalker, course, order, saying_nothing_for, sip_lines
+from tests.support.ports import free_port
 from tests.support.sipp import (
     ACK,
     ANSWERS,
@@ -34,7 +35,6 @@ from tests.support.sipp import (
     Sipp,
     asks,
     box,
-    free_port,
     invite,
     refuses,
     reply,

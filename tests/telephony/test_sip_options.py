@@ -16,7 +16,7 @@ from tests.support.certificates import Authority
 from tests.support.kamailio import Kamailio, kamailio
 from tests.support.peers import needs
 from tests.support.phones import CALLER
-from tests.support.sipp import free_port
+from tests.support.ports import free_port
 from tests.support.uas import uas
 
 

@@ -12,12 +12,12 @@ from outdial.domain.call import CallEvent, EventKind
 from outdial.domain.outcome import Ending, Outcome
 from outdial.ports.lines import CallOrder
 from outdial.ports.voice import Leg
-from tests.media.test_codec import power_at, sine
+from tests.media.test_codec import sine
 from tests.support.baresip import NUMBER, TONE_HERTZ, phone
 from tests.support.certificates import Authority
 from tests.support.kamailio import CAME_OVER, MEDIA, NEXT_HOP, PASSWORD, USER, Kamailio, kamailio
 from tests.support.peers import needs
-from tests.support.phones import NotingTalker, course, order, saying_nothing_for, sip_lines
+from tests.support.phones import NotingTalker, clearest, course, order, saying_nothing_for, sip_lines
 from tests.support.rtpengine import rtpengine
 from tests.support.sipp import ANSWERS, BYE, CANCEL, HANGS_UP, TAKE_CSEQ, TAKE_WAY_BACK, Sipp, invite, reply, sipp, wait
 
@@ -122,9 +122,9 @@ def saying_a_tone() -> NotingTalker:
 
 
 def heard(talker: NotingTalker, hertz: int) -> float:
-    """How much of what was heard, after a while, is this tone."""
+    """How much of what was heard is this tone, where it was clearest."""
     (talk,) = talker.talks
-    return power_at(bytes(talk.heard[talk.rate : talk.rate * 2]), hertz, talk.rate)
+    return clearest(bytes(talk.heard), hertz, talk.rate)
 
 
 @pytest.mark.parametrize("transport", ["udp", "tls"])
