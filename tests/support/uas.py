@@ -106,11 +106,13 @@ class Port:
 class Uas:
     """Answers every INVITE after a short ring, and speaks silence; or refuses it, given a status line for that."""
 
-    def __init__(self, ring_secs: float, *, refuses: str = "", options: str = "200 OK") -> None:
+    def __init__(self, ring_secs: float, *, early: bool = False, refuses: str = "", options: str = "200 OK") -> None:
         self.calls: dict[str, Heard] = {}
         self.requests: list[str] = []
         """The methods that came, in order."""
         self._ring_secs = ring_secs
+        self._early = early
+        """Whether it has audio while it rings."""
         self._refuses = refuses
         self._options = options
         self._port = Port(self._came)
@@ -149,8 +151,6 @@ class Uas:
         if self._refuses:
             self._reply(text, self._refuses, addr)
             return
-        self._reply(text, "180 Ringing", addr)
-        await asyncio.sleep(self._ring_secs * self._chance.uniform(0.5, 1.5))
         rtp = self._rtp[call_id] = _Rtp(self.calls[call_id])
         port = re.search(r"m=audio ([0-9]+)", text)
         assert port is not None
@@ -160,6 +160,8 @@ class Uas:
             f"m=audio {rtp.port} RTP/AVP 0 101\r\n"
             "a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\n"
         )
+        self._reply(text, *(("183 Session Progress", addr, sdp) if self._early else ("180 Ringing", addr)))
+        await asyncio.sleep(self._ring_secs * self._chance.uniform(0.5, 1.5))
         self._reply(text, "200 OK", addr, sdp)
 
     def _reply(self, text: str, line: str, addr: Address, sdp: str = "") -> None:
@@ -258,9 +260,11 @@ def _header(text: str, name: str) -> str:
 
 
 @asynccontextmanager
-async def uas(ring_secs: float = 0.2, *, refuses: str = "", options: str = "200 OK") -> AsyncIterator[Uas]:
+async def uas(
+    ring_secs: float = 0.2, *, early: bool = False, refuses: str = "", options: str = "200 OK"
+) -> AsyncIterator[Uas]:
     """A running one."""
-    far = Uas(ring_secs, refuses=refuses, options=options)
+    far = Uas(ring_secs, early=early, refuses=refuses, options=options)
     try:
         yield far
     finally:

@@ -520,7 +520,8 @@ async def test_early_media_counts_as_ringing_and_is_heard(tmp_path: Path) -> Non
     assert len(talker.talks[0].heard) > 0.4 * 16_000  # 0.3 s of it before the answer
 
 
-async def test_every_sample_arrives_once_and_in_order() -> None:
+@pytest.mark.parametrize("early", [False, True])
+async def test_every_sample_arrives_once_and_in_order(early: bool) -> None:
     chance = random.Random(5)
     loud = bytes(chance.choice(b"\x00\x10\x20\x80\x90\xa0") for _ in range(8_000))
 
@@ -531,7 +532,7 @@ async def test_every_sample_arrives_once_and_in_order() -> None:
         leg.mark("all")
 
     talker = NotingTalker(act, until=Played("all"))
-    async with uas() as far, sip_lines(talker) as lines:
+    async with uas(early=early) as far, sip_lines(talker) as lines:
         told = await asyncio.gather(*(course(lines, order(far.address)) for _ in range(10)))
         heard = list(far.calls.values())
     assert {ending(events).reason for events in told} == {"talked"}

@@ -13,10 +13,12 @@ from outdial.telephony.sip.device import Source
 
 LEG_RATES = sorted(set(RATES.values()))
 """Everything else is brought to the higher one."""
-IDLE_FRAMES = 2
-"""So much silence is with the sender while nobody speaks: as little as our clock allows."""
-LOOK_AGAIN_SECS = 0.004
-"""How often the sender looks whether there is a first frame."""
+IDLE_SECS = 0.04
+"""More silence is given when less than this is left, while nobody speaks: as little as our clock allows."""
+FIRST_IDLE_SECS = 0.005
+"""The same before anything was said: the first word should wait behind as little as can be."""
+LOOK_AGAIN_SECS = 0.005
+"""A little more than what passes between two looks of a sender that has nothing yet."""
 FIRST_SENT_SECS = 0.2
 """A sender that was given its first frame so long ago sends nothing at all."""
 MOST_READ = 16_384
@@ -97,6 +99,7 @@ class _Out:
         """When the sender will have sent everything it has."""
         self._speech_until = 0.0
         """The same of the last speech."""
+        self._spoke = False
 
     @property
     def open(self) -> bool:
@@ -123,8 +126,12 @@ class _Out:
         if self._speech and not self._looking:
             self._speech += bytes(-len(self._speech) % frame)
             self._hand_over()
-        elif not self._speech and self._until - self._loop.time() < IDLE_FRAMES * self._source.frame_secs:
+        elif not self._speech and self._left() < (IDLE_SECS if self._spoke else FIRST_IDLE_SECS) and self._may_give():
             self._give(bytes(frame))
+
+    def _left(self) -> float:
+        """Seconds until the sender has nothing more."""
+        return self._until - self._loop.time()
 
     def _hand_over(self) -> None:
         """Give the sender all whole frames that it may have."""
@@ -132,6 +139,7 @@ class _Out:
         while len(self._speech) >= frame and self._may_give():
             self._give(bytes(self._speech[:frame]))
             del self._speech[:frame]
+            self._spoke = True
             self._speech_until = self._until
 
     def _may_give(self) -> bool:
@@ -141,7 +149,9 @@ class _Out:
         now = self._loop.time()
         if self._source.begun or now > self._first_at + FIRST_SENT_SECS:
             self._begun = True
-            self._until = self._speech_until = now + self._source.frame_secs
+            self._until = min(now, self._first_at + LOOK_AGAIN_SECS) + self._source.frame_secs
+            if self._spoke:
+                self._speech_until = self._until
             return True
         if not self._looking:
             self._looking = True
