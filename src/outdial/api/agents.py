@@ -13,7 +13,7 @@ from outdial.api.auth import Caller
 from outdial.api.body import as_model, body_of, given
 from outdial.api.context import context_of
 from outdial.batches import read
-from outdial.domain.errors import named
+from outdial.domain.errors import after_the_commit, named
 from outdial.ports.signal import Topic
 from outdial.ports.store import AgentRow, AgentWish
 from outdial.workspace import agents
@@ -105,7 +105,8 @@ async def update_agent(request: Request, caller: Caller, agent_id: str) -> Respo
     with named("agent_id"):
         row = await agents.change(desk.store, desk.clock, caller.workspace_id, agent_id, wanted)
     await desk.ring(Topic.WORK)  # limits that were raised let somebody go on
-    return await _told(request, row)
+    with after_the_commit():
+        return await _told(request, row)
 
 
 async def duplicate_agent(request: Request, caller: Caller, agent_id: str) -> Response:

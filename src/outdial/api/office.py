@@ -11,7 +11,7 @@ from outdial.api.body import as_model, body_of, given
 from outdial.api.context import context_of
 from outdial.api.webhook_schema import CreateWebhook, UpdateSettings, UpdateWebhook
 from outdial.domain import window
-from outdial.domain.errors import NotFound, named
+from outdial.domain.errors import NotFound, after_the_commit, named
 from outdial.ports.store import KeyOwner, WebhookRow
 from outdial.workspace import hours, webhooks
 
@@ -81,9 +81,10 @@ async def update_settings(request: Request, caller: Caller) -> Response:
     if wanted is not ...:
         window.parse(wanted)  # refused before anything is changed
     await webhooks.choose(desk.store, caller.workspace_id, sent)
-    if wanted is not ...:
-        await hours.change(desk.store, desk.signal, desk.clock, caller.workspace_id, wanted)
-    return await _told(request, caller)
+    with after_the_commit():
+        if wanted is not ...:
+            await hours.change(desk.store, desk.signal, desk.clock, caller.workspace_id, wanted)
+        return await _told(request, caller)
 
 
 async def _told(request: Request, caller: KeyOwner) -> Response:

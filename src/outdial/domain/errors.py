@@ -141,5 +141,14 @@ class Doubtful(Unavailable):
     """The database went away in the commit: it may have been done, or not."""
 
 
+@contextmanager
+def after_the_commit() -> Iterator[None]:
+    """What can't be had inside must not be told as `Unavailable`, which says that nothing was done."""
+    try:
+        yield
+    except Unavailable as error:
+        raise Doubtful(f"it was begun, and what became of it can't be told: {error}") from error
+
+
 class BadSetting(OutdialError):
     """A setting can't be used; the message names it, its value and what would do."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from outdial.domain.errors import Invalid, named
+from outdial.domain.errors import Invalid, after_the_commit, named
 from outdial.domain.number import canonical
 from outdial.ports.store import AgentRow, NumberRow, Store
 from outdial.runtime.clock import Clock
@@ -86,7 +86,8 @@ async def change(
         return _changed(before, wanted, agent, providers)
 
     await store.change_number(workspace_id, number_id, changed, now=clock.now())
-    return await store.number(workspace_id, number_id)
+    with after_the_commit():
+        return await store.number(workspace_id, number_id)
 
 
 def _changed(before: NumberRow, wanted: NumberChange, agent: AgentRow | None, providers: Providers) -> NumberRow:

@@ -3,9 +3,10 @@
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as BadBase64
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
-from outdial.domain.errors import Complaint, Invalid, NotFound, Unprocessable
+from outdial.domain.errors import Complaint, Invalid, NotFound, Unprocessable, after_the_commit
 from outdial.domain.number import ImpossibleNumber, canonical
 from outdial.ports.signal import Signal, Topic
 from outdial.ports.store import Store, SuppressionRow
@@ -127,7 +128,8 @@ async def import_file(
         bad = [row for row in step if row.problem]
         step.clear()
         reasons = {row.number: row.reason or reason for row in reversed(good)}  # the first of a number counts
-        added = await keeper.suppress(workspace_id, reasons, source)
+        with after_the_commit() if told.rows else nullcontext():
+            added = await keeper.suppress(workspace_id, reasons, source)
         told.rows += len(good) + len(bad)
         told.added += added
         told.known += len(good) - added
