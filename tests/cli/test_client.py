@@ -120,9 +120,18 @@ def test_what_is_not_ours_to_repeat_is_sent_again_only_where_nothing_was_done(fa
     fake.answers = [says(503, {"detail": {"message": "not now"}}, retry_after="0"), says(200, {"id": 1})]
     assert fake.client.post("/agents/create", {}, again=False) == {"id": 1}
     fake.answers = [says(503, {"detail": {"message": "nobody can say"}})]
-    with pytest.raises(Refused, match="nobody can say"):
+    with pytest.raises(NoAnswer, match="nobody can say"):
         fake.client.post("/agents/create", {}, again=False)
     assert len(fake.seen) == 3
+
+
+def test_what_a_proxy_says_for_a_server_leaves_it_open(fake: Fake) -> None:
+    fake.answers = [says(504, b"<html>Gateway Time-out</html>")]
+    with pytest.raises(NoAnswer, match="504"):
+        fake.client.post("/agents/create", {}, again=False)
+    fake.answers = [says(503, {"detail": {"message": "not now"}}, retry_after="0")]
+    with pytest.raises(Refused, match="not now"):
+        fake.client.post("/agents/create", {}, again=False)
 
 
 def test_after_four_tries_nobody_knows(fake: Fake) -> None:

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from outdial.cli import tell, watching
-from outdial.cli.client import Failed, NoAnswer
+from outdial.cli.client import Failed, NoAnswer, Refused
 from tests.cli.test_client import Fake, hangs_up, says
 
 PENDING: dict[str, Any] = {
@@ -39,6 +39,19 @@ def test_a_server_that_comes_back_is_watched_on(
         "completed: 2 of 2 finished, 0 under way",
     ]
     assert "trying again" in capsys.readouterr().err
+
+
+def test_a_database_that_is_away_for_a_while_is_waited_for(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    away = says(503, {"detail": {"message": "the database can't be read now"}}, retry_after="0")
+    fake.answers = [says(200, PENDING), *[away] * 5, says(200, OVER)]
+    watching.follow(fake.client, "btcal_1", quiet=True)
+    assert "the database can't be read now; trying again" in capsys.readouterr().err
+
+
+def test_a_batch_that_was_deleted_meanwhile_ends_the_watch(fake: Fake) -> None:
+    fake.answers = [says(200, PENDING), says(404, {"detail": {"code": "batch_not_found", "message": "no batch"}})]
+    with pytest.raises(Refused, match="no batch"):
+        watching.follow(fake.client, "btcal_1", quiet=True)
 
 
 def test_a_server_that_was_never_there_is_not_waited_for(fake: Fake) -> None:

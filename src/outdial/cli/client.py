@@ -154,7 +154,13 @@ class Client:
             f"no answer from {self.url}: {_reason(error)}; does `outdial serve` run there? OUTDIAL_URL names it"
         )
 
-    def _refusal(self, error: HTTPError) -> Refused:
+    def _refusal(self, error: HTTPError) -> Failed:
+        """What it says; NoAnswer where that leaves open whether it was done."""
+        refused = self._refused(error)
+        doubtful = error.code >= 500 and "retry-after" not in error.headers
+        return NoAnswer(str(refused)) if doubtful else refused
+
+    def _refused(self, error: HTTPError) -> Refused:
         content = error.read()
         if 300 <= error.code < 400:
             elsewhere = error.headers.get("location", "elsewhere")

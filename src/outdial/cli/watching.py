@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from outdial.cli import tell
-from outdial.cli.client import Client, Failed, NoAnswer, segment
+from outdial.cli.client import Client, Failed, NoAnswer, Refused, segment
 
 EVERY_SECS = 0.25
 LINE_EVERY_SECS = 2.0
@@ -64,7 +64,9 @@ def _until_over(client: Client, batch_id: str, say: Saying, within_secs: float |
             seen = look(client, batch_id)
             say(seen)
             heard = time.monotonic()
-        except NoAnswer as error:
+        except (NoAnswer, Refused) as error:
+            if isinstance(error, Refused) and error.status != 503:
+                raise
             if heard == began or time.monotonic() - heard > OUTAGE_SECS:
                 raise
             tell.aside(f"{error}; trying again")
