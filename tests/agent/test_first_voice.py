@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("espeakng_loader", reason="the extra `sip` is not installed: no wheel for this machine")
 
-from outdial.agent.greeting import LISTEN_SECS, FirstVoice, first_message, language, machine_message
+from outdial.agent.greeting import LISTEN_SECS, MOST_KEYS, FirstVoice, first_message, language, machine_message
 from outdial.agent.voice import Voice, VoiceGone
 from outdial.ports.lines import CallOrder
 from outdial.ports.voice import Audio, Beep, Heard, HungUp, Key, Played
@@ -197,6 +197,17 @@ async def test_speech_is_ready_at_every_rate_that_the_call_may_have() -> None:
             await talk.run(leg)
         assert leg.sent[0] == await voice.say("Hello, Ann.", language="en", rate=16_000)
         assert voice.spoken == 4
+    finally:
+        await talker.close()
+
+
+async def test_a_key_that_is_stuck_fills_no_transcript() -> None:
+    talker = FirstVoice(Voice())
+    try:
+        talk = talker.prepare(order(""), RATES)
+        await talk.run(ScriptedLeg(*[Key("5")] * (MOST_KEYS + 10), HungUp()))
+        assert talk.result().keys == "5" * MOST_KEYS
+        assert len(talk.result().said) == MOST_KEYS
     finally:
         await talker.close()
 

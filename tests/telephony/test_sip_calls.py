@@ -541,6 +541,21 @@ async def test_every_sample_arrives_once_and_in_order(early: bool) -> None:
     assert sum(one.lost for one in heard) == 0
 
 
+async def test_who_holds_the_call_for_good_does_not_keep_it_up(tmp_path: Path) -> None:
+    held = AGAIN.replace(SDP, SDP + "\na=inactive")
+
+    async def act(leg: Leg) -> None:
+        leg.send(sine(500, leg.rate, 1.0) + bytes(54))  # no whole frames
+        leg.mark("all")
+
+    scenario = invite(TAKE_WAY_BACK) + ANSWERS + wait(200) + held + BYE + REFS
+    with sipp(tmp_path, scenario) as far:
+        async with sip_lines(NotingTalker(act, until=Played("all"))) as lines:
+            events = await course(lines, order(far.address, talk_secs=5))
+        assert far.done(), far.said()
+    assert ending(events).reason == "talked"
+
+
 async def test_audio_goes_on_after_the_far_end_held_the_call(tmp_path: Path) -> None:
     held = AGAIN.replace(SDP, SDP + "\na=inactive")
     scenario = invite(TAKE_WAY_BACK) + ANSWERS + wait(300) + held + wait(200) + AGAIN + wait(600) + HANGS_UP + REFS

@@ -14,6 +14,8 @@ LIKELY_RATE = 8_000
 """Of telephones."""
 LISTEN_SECS = 5.0
 """So long after its last word, or after a key, a key is waited for."""
+MOST_KEYS = 1_000
+"""Of one call that are kept: a key that is stuck, or a machine, can press fifty in a second."""
 GOODBYE = {
     "ar": "مع السلامة.", "de": "Auf Wiederhören.", "en": "Goodbye.", "es": "Adiós.", "fr": "Au revoir.",
     "hi": "नमस्ते।", "it": "Arrivederci.", "nl": "Tot ziens.", "pl": "Do widzenia.", "pt": "Adeus.",
@@ -149,8 +151,9 @@ class Greeting:
             return True
 
     def _press(self, digit: str) -> None:
-        self._keys += digit
-        self._note("user", f"[{digit}]")
+        if len(self._keys) < MOST_KEYS:
+            self._keys += digit
+            self._note("user", f"[{digit}]")
 
     def _note(self, role: str, text: str) -> None:
         self._said.append(Utterance(role, text, int(asyncio.get_running_loop().time() - self._began)))

@@ -56,7 +56,7 @@ class StackAudio:
             out.write(pcm)
 
     def queued(self) -> int:
-        return self._out.queued()
+        return self._out.queued() if self._out.open else 0  # what a stream had when it was closed is lost
 
     def flush(self) -> None:
         self._out.flush()
