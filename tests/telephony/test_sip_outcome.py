@@ -85,6 +85,8 @@ def test_603_plus_is_blocked_and_not_declined(text: str) -> None:
         ("403 Caller Origination Number is Invalid D35", Outcome.PROVIDER_REJECTED, True),
         ("403 Dialed Number is invalid D11", Outcome.INVALID_NUMBER, False),
         ("403 Forbidden,Q.850;cause=21", Outcome.BLOCKED, False),
+        ("403 Credit limit exceeded", Outcome.PROVIDER_REJECTED, True),
+        ("403 Daily spend limit exceeded", Outcome.PROVIDER_REJECTED, True),
     ],
 )
 def test_a_403_says_why_in_words(text: str, outcome: Outcome, halts: bool) -> None:

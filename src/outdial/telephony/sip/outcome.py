@@ -9,6 +9,8 @@ from outdial.domain.outcome import Blame, Ending, Outcome
 LIMIT_WORDS = re.compile(r"\b(limit|limits|exceeded|too many|cps|capacity|channels?|concurrent)\b", re.IGNORECASE)
 """Reason texts of a trunk that wants us to be slower (Twilio: 503 Trunk CPS limit exceeded; Telnyx: 403 D1, D2, …)."""
 _TELNYX_LIMITS = re.compile(r"\bD(1|2|3|22)\b")
+_BALANCE_WORDS = re.compile(r"\b(balance|credit|funds|payment|spend|spending)\b", re.IGNORECASE)
+"""A 403 for want of money: no limit that is gone in a moment, also where it says `limit` (Credit limit exceeded)."""
 _CALLER_WORDS = re.compile(r"\b(D35|D36|caller|origination|from|ani|cli)\b", re.IGNORECASE)
 _NUMBER_WORDS = re.compile(r"\b(destination|dialed|called) number\b|\binvalid number\b", re.IGNORECASE)
 RETRY_AFTER_SECS = 1.0
@@ -235,7 +237,9 @@ def _without_code(end: End) -> Verdict:
 def _limited(end: End) -> bool:
     if end.status == 503:
         return end.retry_after is not None or bool(LIMIT_WORDS.search(end.text))
-    return end.status == 403 and bool(LIMIT_WORDS.search(end.text) or _TELNYX_LIMITS.search(end.text))
+    if end.status != 403 or _BALANCE_WORDS.search(end.text):
+        return False
+    return bool(LIMIT_WORDS.search(end.text) or _TELNYX_LIMITS.search(end.text))
 
 
 def _row(end: End) -> Row:
@@ -261,6 +265,8 @@ def _by_cause(end: End) -> Row | None:
 
 def _forbidden(text: str) -> Row:
     """403 says why in words, if at all."""
+    if _BALANCE_WORDS.search(text):
+        return FINAL[402]
     if _NUMBER_WORDS.search(text):
         return _NO_SUCH
     if _CALLER_WORDS.search(text):
