@@ -1,5 +1,6 @@
 """A world to do harm to: nodes, their call workers and a phone network as processes of their own, and a patient client.
 
+Nodes reach the network over HTTP, as the provider `loopback` does, or over SIP, as a trunk: then a `Trunk` is given.
 Whatever is random in a scenario comes from its seed. Processes are killed and stopped by their ids; what dies is
 started again; every fault is noted with its time, because the judge wants to know.
 """
@@ -20,12 +21,27 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
 
-from tests.faults.judge import FINAL, RETRIED, Decision, Fault, Line, Phase, Trial, Verdict, judge, read_log
+from tests.faults.judge import (
+    FINAL,
+    RETRIED,
+    Decision,
+    Fault,
+    Judgement,
+    Line,
+    MakesJudgement,
+    Phase,
+    Trial,
+    Verdict,
+    judge,
+    read_log,
+)
+from tests.faults.over_sip import DEAF, LONGEST_CALL_SECS, RING_LIMIT_SECS, SipJudgement, unreached
 from tests.faults.unreliable import UnreliableWay
 from tests.support.carrier import Carrier
 from tests.support.fault_table import RESULTS
@@ -36,6 +52,10 @@ BOUND_SECS = 60.0
 """Within so long after the last fault a batch is over."""
 SECRET = "a secret of thirty-two characters"
 LOOK_SECS = 0.05
+STOOD_STILL_SECS = 0.7
+"""Beyond this a pause of our own is one of the whole machine."""
+MOST_ROUNDS = 3
+"""Without faults, until everybody is reached who can be."""
 ENDINGS = (
     *("0000",) * 22,
     *("0486", "0408", "0480", "0603", "0404", "0503", "0607", "0301"),
@@ -43,6 +63,9 @@ ENDINGS = (
     *("0900", "0901", "0902", "0903", "0904"),
 )
 """Of the numbers on a list; half of the people simply answer."""
+RTP_PORTS = "10000-19999"
+SIP_PORTS = range(20_000, 30_000)
+"""Where the network listens: nobody takes these by chance while it is away."""
 
 
 def children_of(pid: int) -> list[int]:
@@ -67,6 +90,14 @@ def workers_of(pid: int) -> list[int]:
     return [child for child in children_of(pid) if b"outdial.app.worker" in command_of(child)]
 
 
+def _has_sip_stack(pid: int) -> bool:
+    """Whether it is a call worker for SIP, and up: every other one has no such library."""
+    try:
+        return b"baresip" in Path(f"/proc/{pid}/maps").read_bytes()
+    except OSError:
+        return False
+
+
 def _state_of(pid: int) -> str:
     """As in /proc: `T` is stopped; "" when it is gone."""
     try:
@@ -79,6 +110,61 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _free_sip_port() -> int:
+    """One that is free for TCP and for UDP."""
+    for port in random.SystemRandom().sample(SIP_PORTS, 50):
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp, suppress(OSError):
+            tcp.bind(("127.0.0.1", port))
+            udp.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port for SIP")
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """Calls go over SIP."""
+
+    transport: str = "udp"
+    workers: int = 2
+    rate: int = 30
+    """Calls a second: a worker can tear down 20 that were answered."""
+    reply_secs: float = 10
+    """How long a trunk may say nothing at all."""
+    deaf: bool = True
+    """Whether numbers are called whose every reply gets lost; each holds a round up until it must be over."""
+    port: int = field(default_factory=_free_sip_port)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def network_options(self) -> tuple[str, ...]:
+        """Nobody waits long for an agent that says nothing."""
+        return ("--sip-port", str(self.port), "--listen-secs", "0.1")
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Of the nodes."""
+        return {
+            "OUTDIAL_SIP_INTERFACE": "127.0.0.1",
+            "OUTDIAL_SIP_RTP_PORTS": RTP_PORTS,
+            "OUTDIAL_SIP_WORKERS": str(self.workers),
+            "OUTDIAL_SIP_MEDIA_LOST_SECS": "2",
+            "OUTDIAL_SIP_REPLY_SECS": str(self.reply_secs),
+            "OUTDIAL_SIP_HORIZON_SECS": "0.5",
+        }
+
+    @property
+    def number(self) -> dict[str, Any]:
+        """A phone number that calls over it."""
+        return {
+            "provider": "sip_trunk",
+            "max_calls_per_second": self.rate,
+            "outbound_trunk_config": {"address": self.address, "transport": self.transport},
+        }
 
 
 @dataclass
@@ -190,11 +276,14 @@ class World:
         postgres: PostgresServer | None = None,
         one_dials: bool = False,
         armed: Callable[[random.Random], str] | None = None,
+        trunk: Trunk | None = None,
+        patience: tuple[float, float] | None = None,
     ) -> None:
         """Make it.
 
         `own_carrier`: serve starts the network; `unreliable`: share of the reports that come to harm; `one_dials`: the
-        other nodes only serve; `armed`: draws the fail points for the first life of the first node.
+        other nodes only serve; `armed`: draws the fail points for the first life of the first node; `trunk`: calls go
+        over SIP; `patience`: how long phones ring and people talk, at random if it is not given.
         """
         self.folder, self.database, self.seed = folder, database, seed
         self.engine = "sqlite" if database.startswith("sqlite") else "postgres"
@@ -205,9 +294,12 @@ class World:
         self.counts: Counter[str] = Counter()
         self.postgres = postgres
         self.own_carrier = own_carrier
-        self.ring, self.talk = self.chance.uniform(0.1, 0.3), self.chance.uniform(0.2, 0.5)
-        self.carrier = Carrier(folder / "carrier.log", self.ring, self.talk)
+        self.ring, self.talk = patience or (self.chance.uniform(0.1, 0.3), self.chance.uniform(0.2, 0.5))
+        self.trunk = trunk
+        options = trunk.network_options if trunk is not None else ()
+        self.carrier = Carrier(folder / "carrier.log", self.ring, self.talk, options=options)
         self.way = None if unreliable is None else UnreliableWay(seed, self._urls, unreliable)
+        self._endings = [ending for ending in ENDINGS if trunk is None or trunk.deaf or ending != DEAF]
         self._more = settings or {}
         self._one_dials = one_dials
         self.armed = "" if armed is None else armed(self.chance)
@@ -217,6 +309,8 @@ class World:
         self._people = 0
         self.reviving = True
         """Whether what dies is started again."""
+        self._over = threading.Event()
+        self._pulse = threading.Thread(target=self._feel_pulse, daemon=True)
         self._stopped_at = 0.0
         self._avoided: Node | None = None
         """One that is asleep."""
@@ -242,10 +336,21 @@ class World:
             settings["OUTDIAL_CARRIER_URL"] = self.carrier.url
         if self.way is not None:
             settings["OUTDIAL_PUBLIC_URL"] = self.way.url
+        if self.trunk is not None:
+            settings |= {**self.trunk.settings, "OUTDIAL_RECORDINGS": str(self.folder / "recordings")}
         return {**settings, **self._more}
+
+    def _feel_pulse(self) -> None:
+        """Note when the machine stands still: timers of ours then end before what had come is read."""
+        last = time.monotonic()
+        while not self._over.wait(LOOK_SECS):
+            last, before = time.monotonic(), last
+            if last - before > STOOD_STILL_SECS:
+                self.faults.append(Fault("machine", time.time() - (last - before), time.time()))
 
     def __enter__(self) -> Self:
         try:
+            self._pulse.start()
             if not self.own_carrier:
                 self.carrier.start()
             if self.way is not None:
@@ -256,18 +361,14 @@ class World:
             for node in self.nodes:
                 node.launch(self.armed if node is self.nodes[0] else "")
                 assert node.wait_up() or node.failpoints, node.log.read_text()[-4000:]
-            agent = self.post("/v1/convai/agents/create", {"name": "Ada", "conversation_config": {}})
-            number = {"provider": "loopback", "phone_number": "+49305550100", "label": "faults"}
-            self._agent, self._number = (
-                agent["agent_id"],
-                self.post("/v1/convai/phone-numbers", number)["phone_number_id"],
-            )
+            self._agent, self._number = self._make_agent(), self._make_number()
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._over.set()
         self._http.close()
         for node in self.nodes:
             if node.process is not None:
@@ -278,6 +379,16 @@ class World:
             self.carrier.stop(signal.SIGKILL)
         if self.way is not None:
             self.way.__exit__()
+
+    def _make_agent(self) -> str:
+        config = {} if self.trunk is None else {"conversation": {"max_duration_seconds": LONGEST_CALL_SECS}}
+        made = self.post("/v1/convai/agents/create", {"name": "Ada", "conversation_config": config})
+        return str(made["agent_id"])
+
+    def _make_number(self) -> str:
+        kind = {"provider": "loopback"} if self.trunk is None else self.trunk.number
+        made = self.post("/v1/convai/phone-numbers", {"phone_number": "+49305550100", "label": "faults", **kind})
+        return str(made["phone_number_id"])
 
     # --- a patient client
 
@@ -319,14 +430,16 @@ class World:
         numbers = []
         for _ in range(people):
             self._people += 1
-            numbers.append(f"+4915{self._people:06d}{self.chance.choice(ENDINGS)}")
-        order = {
+            numbers.append(f"+4915{self._people:06d}{self.chance.choice(self._endings)}")
+        order: dict[str, Any] = {
             "call_name": f"seed {self.seed}",
             "agent_id": self._agent,
             "agent_phone_number_id": self._number,
             "target_concurrency_limit": at_once,
             "recipients": [{"phone_number": number} for number in numbers],
         }
+        if self.trunk is not None:
+            order["telephony_call_config"] = {"ringing_timeout_secs": RING_LIMIT_SECS}
         began = time.time()
         made = self.post("/v1/convai/batch-calling/submit", order)
         trial = Trial(made["id"], tuple(numbers), [Phase(0, began)])
@@ -405,7 +518,7 @@ class World:
         self.counts["kills"] += 1
         node.bury()
         time.sleep(away)
-        self._revive(node, "server", began, failpoints)
+        self._revive(node, "group" if group else "server", began, failpoints)
         if self.own_carrier:
             self.faults.append(Fault("carrier", began, time.time()))
 
@@ -469,8 +582,8 @@ class World:
             self.faults.append(Fault("carrier", began, time.time()))
 
     def kill_worker(self, node: Node) -> bool:
-        """kill -9 of a call worker; its server starts another."""
-        workers = workers_of(node.pid)
+        """kill -9 of a call worker; its server starts another. False if there is none just now."""
+        workers = [pid for pid in workers_of(node.pid) if self.trunk is None or _has_sip_stack(pid)]
         if not workers:
             return False
         began = time.time()
@@ -642,7 +755,7 @@ class World:
     def verdict(self, scenario: str, began: float, *, gentle: bool = False, notes: str = "") -> Result:
         """Judge, print the line, and keep it for the table."""
         self._calm()
-        found = judge(self.trials, self.log, self.faults, gentle=gentle)
+        found = judge(self.trials, self.log, self.faults, gentle=gentle, by=self._judgement)
         events = sum(self.way.done.values()) if self.way is not None else 0
         result = Result(
             scenario,
@@ -662,6 +775,12 @@ class World:
             print(f"    {kind}:", *words[:8], sep="\n        ", flush=True)  # noqa: T201
         return result
 
+    @property
+    def _judgement(self) -> MakesJudgement:
+        if self.trunk is None:
+            return Judgement
+        return partial(SipJudgement, udp=self.trunk.transport == "udp", alone=len(self._names) == 1)
+
     def _calm(self) -> None:
         """Whatever may still come is to come before the verdict: nobody is dialled when all is over."""
         time.sleep(0.5)
@@ -674,6 +793,19 @@ def run_rounds(world: World, trials: Sequence[Trial], *, include: tuple[str, ...
     for trial in trials:
         if not trial.phases[-1].unfinished and world.retry(trial, *include):
             world.finish(trial)
+
+
+def reach_everybody(world: World, trials: Sequence[Trial], *include: str) -> None:
+    """After the faults: retried until nobody is left who can be reached; some answer from the third time on."""
+    left = list(trials)
+    for _ in range(MOST_ROUNDS):
+        ended = [world.finish(trial) for trial in left]
+        left = [trial for trial, phase in zip(left, ended, strict=True) if unreached(phase) and not phase.unfinished]
+        left = [trial for trial in left if world.retry(trial, *include)]
+    for trial in left:
+        world.finish(trial)
+    for trial in trials:
+        trial.to_the_end = True
 
 
 def check(result: Result) -> None:

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 AFTER_CANCEL_SECS = 2.0
 """Nothing is dialled later than this after the answer to a cancel."""
@@ -18,7 +18,7 @@ CLAIM_TO_GO_SECS = 1.5
 """What a claim may take until its GO is asked for, on a busy machine."""
 SLOWED_SECS = 4.0
 """What it may take where the server or its database was held up in between."""
-HOLD_UP = frozenset({"server", "node", "postgres", "stopped", "asleep"})
+HOLD_UP = frozenset({"server", "group", "node", "postgres", "stopped", "asleep", "machine"})
 NEWS_SECS = 15.0
 """Until the server knows of a call's end: repeats of reports, its own time away, a look-up."""
 FINAL = frozenset({"completed", "failed", "cancelled", "voicemail"})
@@ -84,7 +84,10 @@ class Fault:
     """Something that was done to the machine; unix seconds."""
 
     what: str
-    """server, worker, carrier, node, postgres; stopped, asleep: a server; worker stopped, worker asleep."""
+    """server, worker, group (both), carrier, node, postgres; stopped, asleep: a server; worker stopped, worker asleep.
+
+    machine: nobody did it, everything stood still for a while.
+    """
     began: float
     over: float
 
@@ -130,11 +133,13 @@ class Trial:
     phases: list[Phase] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     """Where it is retried and cancelled while it runs, its rounds overlap: then there is one phase, and these."""
+    to_the_end: bool = False
+    """Whether it was retried without faults until nobody was left who can be reached."""
 
 
 @dataclass(slots=True)
 class Verdict:
-    """What is wrong, one word a finding; everything but `residue` and `unknown` must be empty."""
+    """What is wrong, one word a finding; all but `residue`, `heard_late` and `unknown` must be empty."""
 
     dialled: int = 0
     lost: list[str] = field(default_factory=list)
@@ -150,6 +155,8 @@ class Verdict:
     miscounted: list[str] = field(default_factory=list)
     residue: list[str] = field(default_factory=list)
     """Dialled late by a process that was stopped exactly between its check and its send: known, counted by itself."""
+    heard_late: list[str] = field(default_factory=list)
+    """Over UDP: said in time, and heard late by a trunk that was away meanwhile; counted by itself too."""
     unknown: int = 0
     in_flight: int = 0
     """Calls that were under way at a fault, all faults together."""
@@ -169,15 +176,33 @@ class Verdict:
         words = "ok" if self.good else " ".join(f"{kind}={len(found)}" for kind, found in self.findings.items())
         if self.unknown > self.in_flight:
             words += f" unknown>{self.in_flight} in flight"
-        return f"{words} unknown={self.unknown}/{self.in_flight} residue={len(self.residue)}"
+        words += f" unknown={self.unknown}/{self.in_flight} residue={len(self.residue)}"
+        return words + (f" heard late={len(self.heard_late)}" if self.heard_late else "")
 
 
-def judge(trials: Iterable[Trial], log: Sequence[Line], faults: Sequence[Fault], *, gentle: bool) -> Verdict:
+class MakesJudgement(Protocol):
+    """A kind of `Judgement`."""
+
+    def __call__(
+        self, trial: Trial, log: Sequence[Line], faults: Sequence[Fault], verdict: Verdict, *, gentle: bool
+    ) -> "Judgement":
+        """One about a trial, which adds to the verdict."""
+        ...
+
+
+def judge(
+    trials: Iterable[Trial],
+    log: Sequence[Line],
+    faults: Sequence[Fault],
+    *,
+    gentle: bool,
+    by: MakesJudgement | None = None,
+) -> Verdict:
     """Hold the log against the API. `gentle`: no process was harmed, so every outcome must be the table's."""
     verdict = Verdict()
     for trial in trials:
-        _Judgement(trial, log, faults, verdict, gentle=gentle).pass_()
-    verdict.in_flight += sum(_up_at(log, fault) for fault in faults)
+        (by or Judgement)(trial, log, faults, verdict, gentle=gentle).pass_()
+    verdict.in_flight += sum(_up_at(log, fault) for fault in faults if fault.what != "machine")
     return verdict
 
 
@@ -188,7 +213,9 @@ def _up_at(log: Sequence[Line], fault: Fault) -> int:
     return len(dialled - ended)
 
 
-class _Judgement:
+class Judgement:
+    """Of one trial, whose calls were placed over HTTP: a network that can be asked about each."""
+
     def __init__(
         self, trial: Trial, log: Sequence[Line], faults: Sequence[Fault], verdict: Verdict, *, gentle: bool
     ) -> None:
@@ -198,7 +225,7 @@ class _Judgement:
         ours = set(trial.numbers)
         self.log = [line for line in log if line.number in ours]
         self.dialled = [line for line in self.log if line.event == "dialled"]
-        self.by_key = {(line.event, _bare(line.call_key)): line for line in self.log}
+        self.by_key = {(line.event, bare(line.call_key)): line for line in self.log}
 
     def pass_(self) -> None:
         self.verdict.dialled += len(self.dialled)
@@ -227,14 +254,17 @@ class _Judgement:
                 self.verdict.twice.append(f"attempt {key} dialled {times} times")
 
     def _none_overdue(self) -> None:
-        """The key of an attempt tells when it was claimed (UUIDv7)."""
         for line in self.dialled:
-            claimed = (uuid.UUID(line.call_key).int >> 80) / 1000
+            claimed = claimed_at(line)
             held_up = any(f.what in HOLD_UP and f.began <= line.t and f.over >= claimed - 1 for f in self.faults)
             if line.t - claimed <= SEND_SECS + (SLOWED_SECS if held_up else CLAIM_TO_GO_SECS):
                 continue
             words = f"{line.number[-4:]} {line.call_key} dialled {line.t - claimed:.1f} s after its claim"
-            (self.verdict.residue if self._excused(line) else self.verdict.late).append(words)
+            self.late(line, words)
+
+    def late(self, line: Line, words: str, *, unwanted: bool = False) -> None:
+        """Find it, or excuse it and count it by itself. `unwanted`: it had been cancelled."""
+        (self.verdict.residue if self._excused(line) else self.verdict.late).append(words)
 
     def _excused(self, line: Line) -> bool:
         """Whether it was dialled right when a stopped process was continued, which may be once for each stop.
@@ -257,7 +287,7 @@ class _Judgement:
             before, last[line.number] = last.get(line.number), line
             if before is None:
                 continue
-            ended = self.by_key.get(("ended", _bare(before.call_key)))
+            ended = self.by_key.get(("ended", bare(before.call_key)))
             lost = any(f.what == "carrier" and before.t <= f.over and f.began <= line.t for f in self.faults)
             if not lost and (ended is None or ended.t > line.t):
                 self.verdict.twice.append(f"{line.number} rung by {line.call_key} while {before.call_key} was up")
@@ -290,7 +320,7 @@ class _Judgement:
         for person in phase.recipients:
             earlier = was.get(person["phone_number"])
             if person["round"] < phase.round and earlier not in {person["outcome"], "unknown", "cancelled"}:
-                self.verdict.wrong.append(f"round {phase.round}: {_who(person)} was {earlier} before and is not of it")
+                self.verdict.wrong.append(f"round {phase.round}: {who(person)} was {earlier} before and is not of it")
 
     def _nobody_twice(self, phase: Phase, before: Phase | None) -> None:
         times = Counter(line.number for line in self.dialled if phase.began <= line.t < phase.over)
@@ -312,13 +342,13 @@ class _Judgement:
             after = line.t - phase.cancel_answered
             if phase.began <= line.t < phase.over and after > AFTER_CANCEL_SECS:
                 words = f"{line.number[-4:]} {line.call_key} dialled {after:.2f} s after the cancel"
-                (self.verdict.residue if self._excused(line) else self.verdict.late).append(words)
+                self.late(line, words, unwanted=True)
 
     # --- what the API says
 
     def _everybody_ended(self, phase: Phase) -> None:
         for person in phase.unfinished:
-            self.verdict.lost.append(f"round {phase.round}: {_who(person)} never ended")
+            self.verdict.lost.append(f"round {phase.round}: {who(person)} never ended")
         if len(phase.recipients) != len(self.trial.numbers):
             self.verdict.lost.append(f"{len(phase.recipients)} of {len(self.trial.numbers)} recipients are listed")
 
@@ -345,42 +375,51 @@ class _Judgement:
         outcome, number = person["outcome"], person["phone_number"]
         calls = [line for line in self.dialled if line.number == number and line.t < phase.over]
         here = [line for line in calls if line.t >= phase.began]
-        key = _bare((person["conversation_id"] or "").removeprefix("conv_"))
+        key = bare((person["conversation_id"] or "").removeprefix("conv_"))
         if outcome == "unknown":
-            self._unknown(person, phase, key)
+            self.unknown(person, phase, key)
             return
         if not here and outcome not in NEVER_DIALLED and not (calls and ("ended", key) in self.by_key):
-            self.verdict.lost.append(f"round {phase.round}: {_who(person)} ended without having been dialled")
+            self.verdict.lost.append(f"round {phase.round}: {who(person)} ended without having been dialled")
             return
         if outcome == "completed" and ("answered", key) not in self.by_key:
-            self.verdict.unanswered.append(f"round {phase.round}: {_who(person)}")
+            self.verdict.unanswered.append(f"round {phase.round}: {who(person)}")
         self._as_the_table_says(person, phase, self.by_key.get(("dialled", key)))
 
     def _as_the_table_says(self, person: Mapping[str, Any], phase: Phase, dialled: Line | None) -> None:
         outcome = person["outcome"]
         if dialled is None:
             if outcome not in NEVER_DIALLED:
-                self.verdict.wrong.append(f"round {phase.round}: {_who(person)} was of a call that nobody dialled")
+                self.verdict.wrong.append(f"round {phase.round}: {who(person)} was of a call that nobody dialled")
             return
-        allowed = {outcome_of(dialled.number, dialled.nth)}
+        allowed = self.table(dialled)
         if not math.isinf(phase.cancel_answered) or any(one.kind == "cancel" for one in self.trial.decisions):
             allowed.add("cancelled")
         if not self.gentle:
             allowed.add("network_error")  # given up while it rang, because its server was gone
-            if ("answered", _bare(dialled.call_key)) in self.by_key:
+            if ("answered", bare(dialled.call_key)) in self.by_key:
                 allowed.add("completed")
         if outcome not in allowed:
-            self.verdict.wrong.append(f"round {phase.round}: {_who(person)}, the network has it {sorted(allowed)}")
+            self.verdict.wrong.append(f"round {phase.round}: {who(person)}, the network has it {sorted(allowed)}")
 
-    def _unknown(self, person: Mapping[str, Any], phase: Phase, key: str) -> None:
+    def table(self, dialled: Line) -> set[str]:
+        """The outcomes that this call may have if nobody interferes."""
+        return {outcome_of(dialled.number, dialled.nth)}
+
+    def blind(self, dialled: Line) -> bool:
+        """Whether something came between that call and the news of its end."""
+        ended = self.by_key.get(("ended", bare(dialled.call_key)))
+        until = ended.t + NEWS_SECS if ended else math.inf
+        return any(f.what == "carrier" and dialled.t <= f.over and f.began <= until for f in self.faults)
+
+    def unknown(self, person: Mapping[str, Any], phase: Phase, key: str) -> None:
+        """Nobody can say how that call ended; something must explain it."""
         self.verdict.unknown += 1
         dialled = self.by_key.get(("dialled", key))
         if dialled is not None:
-            ended = self.by_key.get(("ended", key))
-            until = ended.t + NEWS_SECS if ended else math.inf
-            if any(f.what == "carrier" and dialled.t <= f.over and f.began <= until for f in self.faults):
+            if self.blind(dialled):
                 return
-            self.verdict.unexplained.append(f"round {phase.round}: {_who(person)} {key} was dialled, network knew it")
+            self.verdict.unexplained.append(f"round {phase.round}: {who(person)} {key} was dialled, network knew it")
             return
         talk = phase.conversations.get(str(person["conversation_id"]), {})
         go_at = talk.get("metadata", {}).get("start_time_unix_secs")
@@ -389,14 +428,21 @@ class _Judgement:
         ):
             self.verdict.in_flight += 1
             return
-        self.verdict.unexplained.append(f"round {phase.round}: {_who(person)} {key} was never dialled, GO at {go_at}")
+        self.verdict.unexplained.append(f"round {phase.round}: {who(person)} {key} was never dialled, GO at {go_at}")
 
 
-def _who(person: Mapping[str, Any]) -> str:
+def claimed_at(line: Line) -> float:
+    """The key of an attempt tells when it was claimed (UUIDv7); unix seconds."""
+    return (uuid.UUID(line.call_key).int >> 80) / 1000
+
+
+def who(person: Mapping[str, Any]) -> str:
+    """In a finding."""
     return f"…{person['phone_number'][-9:]} {person['status']} {person['outcome']} {person['conversation_id']}"
 
 
-def _bare(call_key: str) -> str:
+def bare(call_key: str) -> str:
+    """As it stands in the id of a conversation."""
     return call_key.replace("-", "")
 
 

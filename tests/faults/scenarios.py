@@ -8,8 +8,10 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from tests.faults.harness import Result, World, run_rounds
+from tests.faults.harness import Result, Trunk, World, reach_everybody, run_rounds
 from tests.faults.judge import Trial
+
+QUICK = ("server", "worker", "carrier")
 
 
 def random_kills(
@@ -34,10 +36,10 @@ def random_kills(
         return world.verdict("random kills" + (", own network" if own_carrier else ""), began)
 
 
-def _kill_somebody(world: World) -> None:
+def _kill_somebody(world: World, *, what: str | None = None, longest_away: float = 1.5) -> None:
     chance, node = world.chance, world.chance.choice(world.nodes)
-    away = chance.choice((0.0, 0.0, 0.5, 1.5))
-    match chance.choice(("server", "server", "group", "starting", "worker", "carrier")):
+    away = chance.choice((0.0, 0.0, 0.5, longest_away))
+    match what or chance.choice(("server", "server", "group", "starting", "worker", "carrier")):
         case "server":
             world.kill(node, away=away)
         case "group":
@@ -45,9 +47,46 @@ def _kill_somebody(world: World) -> None:
         case "starting":
             world.kill_while_starting(node, chance.uniform(0.2, 1.6))
         case "worker":
-            world.kill_worker(node)
+            world.pass_time(10.0, until=lambda: world.kill_worker(node))
         case _:
             world.kill_carrier(away=away)
+
+
+def kills_over_sip(
+    folder: Path, database: str, seed: int, *, kills: int, people: int = 300, quick: bool = False, nodes: int = 1
+) -> Result:
+    """Kill servers, workers and the trunk at random while people are called over SIP; then reach who can be reached.
+
+    `quick`: one of each kind, nobody whose phone is deaf. Otherwise some people take their time, and some lists are
+    cancelled.
+    """
+    began = time.monotonic()
+    chance = Random(seed)
+    trunk = Trunk(
+        transport="tcp" if seed % 3 == 2 else "udp",
+        workers=1 + seed % 2,
+        reply_secs=chance.choice((1, 10)),
+        deaf=not quick,
+    )
+    slow = not quick and chance.random() < 0.5
+    patience = (chance.uniform(0.8, 1.2), chance.uniform(1.0, 4.0)) if slow else None
+    with World(folder, database, seed=seed, nodes=nodes, trunk=trunk, patience=patience) as world:
+        trials = [world.submit(people, at_once=60)]
+        todo = list(QUICK)
+        chance.shuffle(todo)
+        while world.counts["kills"] < kills:
+            world.pass_time(chance.uniform(0.5, 1.5 if quick else 3.0))
+            _kill_somebody(world, what=todo.pop() if quick else None, longest_away=1.5 if quick else 9.0)
+            if world.counts["kills"] < kills and world.over(trials[-1]):
+                world.finish(trials[-1])
+                trials.append(world.submit(people, at_once=60))
+        if not quick and chance.random() < 0.3:
+            world.cancel(trials[-1], hang_up=chance.random() < 0.5)
+            world.finish(trials[-1])
+            world.retry(trials[-1], "cancelled")
+        reach_everybody(world, trials)
+        how = f"{trunk.transport}, {trunk.workers} workers, {nodes} nodes" + (", slow people" if slow else "")
+        return world.verdict("kills over SIP", began, notes=how)
 
 
 def kills_while_asking(folder: Path, database: str, seed: int, *, times: int = 4, people: int = 25) -> Result:

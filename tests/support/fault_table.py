@@ -12,6 +12,14 @@ if TYPE_CHECKING:
 RESULTS: "list[Result]" = []
 """Of this run of pytest."""
 KEY = "fault_results"
+_FOUND = (
+    ("lost", "lost"),
+    ("dialled twice", "twice"),
+    ("late", "late"),
+    ("residue", "residue"),
+    ("heard late", "heard_late"),
+)
+"""Words and fields of a verdict."""
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -48,10 +56,7 @@ def _sums(results: "Sequence[Result]") -> str:
         for what in ("kills", "stops", "restarts", "event_faults")
     )
     found = [one.verdict for one in results]
-    verdict = ", ".join(
-        f"{word} {sum(len(getattr(one, what)) for one in found)}"
-        for word, what in (("lost", "lost"), ("dialled twice", "twice"), ("late", "late"), ("residue", "residue"))
-    )
+    verdict = ", ".join(f"{word} {sum(len(getattr(one, what)) for one in found)}" for word, what in _FOUND)
     return (
         f"{len(results)} scenarios, {done}, {sum(one.dialled for one in found)} calls dialled: {verdict}, "
         f"unknown {sum(one.unknown for one in found)} of {sum(one.in_flight for one in found)} in flight; "

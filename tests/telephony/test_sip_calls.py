@@ -477,6 +477,23 @@ async def test_a_call_given_up_before_its_first_word_is_cancelled_with_it(tmp_pa
     assert (ending(events).outcome, ending(events).reason) == (Outcome.NETWORK_ERROR, "node_lost")
 
 
+async def test_a_first_word_after_the_ring_limit_is_no_missed_call(tmp_path: Path) -> None:
+    with sipp(tmp_path, invite(TAKE_CSEQ) + wait(700) + reply("180 Ringing") + CANCEL) as far:
+        async with sip_lines() as lines:
+            events = await course(lines, order(far.address, ring_secs=0.3))
+        assert far.done()
+    assert (ending(events).outcome, ending(events).reason) == (Outcome.NETWORK_ERROR, "late_reply")
+
+
+async def test_a_refusal_after_the_ring_limit_is_what_became_of_the_call(tmp_path: Path) -> None:
+    throttled = final("503 Service Unavailable", "Retry-After: 3")
+    with sipp(tmp_path, invite() + wait(700) + throttled) as far:
+        async with sip_lines() as lines:
+            (*_, last) = await course(lines, order(far.address, ring_secs=0.3))
+        assert far.done()
+    assert (last.kind, last.retry_after) == (EventKind.THROTTLED, 3.0)
+
+
 async def test_a_refused_connection_is_provably_unsent() -> None:
     async with sip_lines() as lines:
         (event,) = await course(lines, order(f"127.0.0.1:{free_port()}", transport="tcp"))

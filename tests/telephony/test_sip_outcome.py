@@ -176,6 +176,19 @@ def test_our_ring_limit_is_no_answer_where_anything_was_heard() -> None:
     assert classify(End(text="Rejected by user", ours="ring_limit")) == Doubtful("no_reply")
 
 
+def test_a_trunk_that_says_its_first_word_after_the_ring_limit_is_to_blame() -> None:
+    ending = ended("Rejected by user", ours="ring_limit", heard_late=True)
+    assert (ending.outcome, ending.reason, ending.blame) == (Outcome.NETWORK_ERROR, "late_reply", Blame.CARRIER)
+
+
+@pytest.mark.parametrize("ours", ["ring_limit", "given_up", "late"])
+def test_a_refusal_that_comes_before_our_cancel_is_what_became_of_the_call(ours: str) -> None:
+    assert ended("486 Busy Here", ours=ours).outcome is Outcome.BUSY
+    full = End(text="503 Service Unavailable", status=503, retry_after=1.0, heard=True, ours=ours)
+    assert classify(full) == Throttled(1.0)
+    assert ended("487 Request Terminated", ours="given_up").reason == "node_lost"
+
+
 def test_a_trunk_that_never_said_a_word_leaves_doubt() -> None:
     assert classify(End(text="Rejected by user", ours="no_reply")) == Doubtful("no_reply")
 

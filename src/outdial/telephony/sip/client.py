@@ -146,6 +146,8 @@ class _Call:
         self._word = asyncio.Event()
         """Set when the far end says its first word, or the call is over."""
         self._told_sent = False
+        self._heard_late = False
+        """The first word was for a call that we had given up."""
         self._rang = False
         self._answered_at: float | None = None
         self._told_answered = False
@@ -237,6 +239,7 @@ class _Call:
         """Hang up, once."""
         if not self._ours:
             self._ours = reason
+            self._heard_late = not self._was_heard
             self._start_hang_up()
 
     def _start_hang_up(self) -> None:
@@ -397,7 +400,7 @@ class _Call:
         if self._leg is not None:
             self._leg.stop()
         status, _ = read_text(text)
-        unexplained = self._answered_at is None and not self._ours
+        unexplained = self._answered_at is None and (status is not None or not self._ours)
         if unexplained and self._stacked is not None and (status is None or self._stacked.traced.final != status):
             # the message itself says more (Retry-After, a second Reason), and comes by another way, a moment behind
             asyncio.get_running_loop().call_later(
@@ -423,6 +426,7 @@ class _Call:
             q850=traced.q850 if q850 is None else q850,
             retry_after=traced.retry_after,
             heard=self._told_sent or status is not None or traced.heard,
+            heard_late=self._heard_late,
             rang=self._rang or traced.rang,
             accepted=traced.final is not None and traced.final < 300,
             answered=self._answered_at is not None,

@@ -15,6 +15,8 @@ _CALLER_WORDS = re.compile(r"\b(D35|D36|caller|origination|from|ani|cli)\b", re.
 _NUMBER_WORDS = re.compile(r"\b(destination|dialed|called) number\b|\binvalid number\b", re.IGNORECASE)
 RETRY_AFTER_SECS = 1.0
 """Where the trunk does not say."""
+TERMINATED = 487
+"""What a CANCEL brings about."""
 SAYS_NOTHING = frozenset({16, 31, 127})
 """Q.850 causes that leave the word to the SIP code."""
 
@@ -32,6 +34,8 @@ class End:
     """Seconds, of the answer's Retry-After."""
     heard: bool = False
     """Any answer came, 100 Trying included."""
+    heard_late: bool = False
+    """The first one only after we had given up."""
     rang: bool = False
     """180 or 183 came."""
     accepted: bool = False
@@ -192,7 +196,7 @@ def classify(end: End) -> Verdict:
     """What became of the call."""
     if end.answered:
         return _answered(end)
-    if end.ours:
+    if end.ours and end.status in {None, TERMINATED}:
         return _given_up(end)
     if end.status is None:
         return _without_code(end)
@@ -210,8 +214,10 @@ def _answered(end: End) -> Ending:
 
 
 def _given_up(end: End) -> Verdict:
-    """We ended it before anybody answered."""
+    """We ended it before anybody answered, and before the far end did."""
     match end.ours:
+        case "ring_limit" if end.heard_late:
+            return Ending(Outcome.NETWORK_ERROR, "late_reply", Blame.CARRIER, sip_code=end.status)
         case "ring_limit" if end.heard:
             return Ending(Outcome.NO_ANSWER, "ring_limit", Blame.CALLEE, sip_code=end.status)
         case "no_reply" | "ring_limit":
