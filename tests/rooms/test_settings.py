@@ -35,6 +35,7 @@ def test_a_flag_wins_over_the_environment_and_an_empty_variable_is_none() -> Non
         ("REPLAY_SECS", "nan"),
         ("REPLAY_SECS", "-1"),
         ("ROLE", "queen"),
+        ("SIP_RTP_PORTS", "20000-10000"),
         ("PUBLIC_URL", "calls.example.org"),
         ("PUBLIC_URL", "http://x:99999"),
         ("NODE", "a b"),

@@ -121,9 +121,16 @@ def test_a_variable_becomes_one_plain_line(value: object, text: str) -> None:
 def test_a_workers_settings() -> None:
     assert read({}).interface is None
     assert read({"interface": "127.0.0.1", "reply_secs": "2"}).reply_secs == 2.0
-    for wrong in ({"reply_secs": "soon"}, {"interface": "eth0\nx"}, {"rtp_ports": "1-2-3"}, {"cafile": "a b"}):
+    for wrong in ({"reply_secs": "soon"}, {"interface": "eth0\nx"}, {"cafile": "a b"}):
         with pytest.raises(BadSetting):
             read(wrong)
+
+
+@pytest.mark.parametrize("ports", ["1-2-3", "20000-10000", "10000-10000", "1000-2000", "60000-70000"])
+def test_a_range_of_ports_that_is_none_is_refused(ports: str) -> None:
+    assert read({"rtp_ports": "10000-20000"}).rtp_ports == "10000-20000"
+    with pytest.raises(BadSetting, match="the lower first"):
+        read({"rtp_ports": ports})
 
 
 def test_the_provider_says_that_it_cannot_be_asked() -> None:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from outdial.domain.errors import BadSetting
+from outdial.telephony.sip.config import is_range
 
 PREFIX = "OUTDIAL_"
 _CARRIERS = ("SIP_PORT", "SIP_USER", "SIP_PASSWORD", "LISTEN_SECS", "AUDIO", "LOSS", "JITTER", "SEED")
@@ -44,6 +45,12 @@ class Role(StrEnum):
 def _text(text: str) -> str:
     if "\0" in text:
         raise ValueError("a text")
+    return text
+
+
+def _ports(text: str) -> str:
+    if not is_range(text):
+        raise ValueError("two ports, the lower first, as in 10000-20000")
     return text
 
 
@@ -180,7 +187,7 @@ class Settings:
         _text, "Network interface or address for SIP; absent: what leads to the trunk, never 127.0.0.1", default=None
     )
     sip_rtp_ports: str | None = _setting(
-        _text, "Ports for audio, as a firewall has them: 10000-20000; absent: any", default=None
+        _ports, "Ports for audio, as a firewall has them: 10000-20000; absent: any", default=None
     )
     sip_cafile: str | None = _setting(_text, "PEM file with who vouches for trunks; absent: the system's", default=None)
     sip_media_lost_secs: float = _setting(

@@ -250,8 +250,8 @@ def read(settings: Mapping[str, Any]) -> Config:
     if re.search(r"[\s\x00-\x1f]", cafile):
         raise BadSetting(f"cafile={cafile!r}: a path without spaces")
     ports = str(settings.get("rtp_ports") or "")
-    if ports and not re.fullmatch(r"[0-9]{4,5}-[0-9]{4,5}", ports):
-        raise BadSetting(f"rtp_ports={ports!r}: two ports, as in 10000-20000")
+    if ports and not is_range(ports):
+        raise BadSetting(f"rtp_ports={ports!r}: two ports, the lower first, as in 10000-20000")
     return Config(
         interface=None if interface is None else str(interface),
         reply_secs=_number(settings, "reply_secs", 10.0, least=0.1),
@@ -261,6 +261,12 @@ def read(settings: Mapping[str, Any]) -> Config:
         rtp_ports=ports,
         horizon_secs=_number(settings, "horizon_secs", 5.0, least=0.0),
     )
+
+
+def is_range(ports: str) -> bool:
+    """Whether it names ports as a firewall has them; from others the stack takes none, and sends nothing."""
+    found = re.fullmatch(r"([0-9]{4,5})-([0-9]{4,5})", ports)
+    return found is not None and 1_024 <= int(found[1]) < int(found[2]) <= 65_535
 
 
 def _number(settings: Mapping[str, Any], name: str, default: float, *, least: float) -> float:
