@@ -1,6 +1,7 @@
 """What every room's tests may ask for."""
 
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from tests.support.postgres import VARIABLE, Databases, PostgresServer
 pytest_plugins = ["tests.support.fault_table"]
 
 SECRET = "a secret of thirty-two characters"
+
+
+def pytest_configure() -> None:
+    """Run in the background by a shell without job control, we ignore SIGINT, and so would all whom we start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
