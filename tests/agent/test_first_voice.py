@@ -14,7 +14,7 @@ pytest.importorskip("espeakng_loader", reason="the extra `sip` is not installed:
 from outdial.agent.greeting import LISTEN_SECS, MOST_KEYS, FirstVoice, first_message, language, machine_message
 from outdial.agent.voice import Voice, VoiceGone
 from outdial.ports.lines import CallOrder
-from outdial.ports.voice import Audio, Beep, Heard, HungUp, Key, Played
+from outdial.ports.voice import Audio, Beep, Heard, HungUp, Key, Mute, Played
 
 
 def order(first: str = "Hello, Ann.", tongue: str | None = None) -> CallOrder:
@@ -281,10 +281,13 @@ def test_a_tool_without_a_message_leaves_none() -> None:
     assert machine_message(order().agent) == "Hello, Ann."
 
 
-async def test_a_call_without_a_voice_goes_on_in_silence() -> None:
+async def test_a_talk_without_a_voice_says_so_and_one_without_words_needs_none() -> None:
     talker = FirstVoice(Voice(["/nonexistent"]), listen_secs=0.05)
     await talker.open()
-    talk, leg = talker.prepare(order(), RATES), ScriptedLeg(Key("5"))
+    leg = ScriptedLeg(Key("5"))
+    with pytest.raises(Mute):
+        await asyncio.wait_for(talker.prepare(order(), RATES).run(leg), 3)
+    talk = talker.prepare(order(""), RATES)
     await asyncio.wait_for(talk.run(leg), 3)
     assert (leg.sent, talk.result().keys) == ([], "5")
 

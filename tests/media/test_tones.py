@@ -89,7 +89,14 @@ def test_a_beep_is_heard_when_it_ends(hertz: int, secs: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "audio", [noise(2.0, 8_000), silence(1.0), sine(1_000, RATE, 0.06) + silence(0.2), sine(1_000, RATE, 2.0)]
+    "audio",
+    [
+        noise(2.0, 8_000),
+        silence(1.0),
+        sine(1_000, RATE, 0.06) + silence(0.2),
+        sine(1_000, RATE, 2.0),
+        sine(425, RATE, 1.0) + silence(0.2),  # it rings on, behind a switchboard
+    ],
 )
 def test_what_is_no_beep_or_has_not_ended_is_none(audio: bytes) -> None:
     assert beeps_in(audio) == 0

@@ -7,7 +7,7 @@ from typing import Any
 from outdial.agent.voice import Voice, VoiceGone
 from outdial.domain.call import Utterance
 from outdial.ports.lines import CallOrder
-from outdial.ports.voice import Beep, HungUp, Key, Leg, Played, Talk, TalkResult
+from outdial.ports.voice import Beep, HungUp, Key, Leg, Mute, Played, Talk, TalkResult
 from outdial.runtime.log import get_logger
 
 LIKELY_RATE = 8_000
@@ -40,7 +40,7 @@ class FirstVoice:
         try:
             await self._voice.say(GOODBYE["en"], language="en", rate=LIKELY_RATE)
         except VoiceGone as error:
-            log.error("this worker has no voice: calls will be silent", error=str(error))  # noqa: TRY400 - where is known
+            log.error("this worker has no voice: whoever answers is hung up", error=str(error))  # noqa: TRY400 - where is known
 
     def prepare(self, order: CallOrder, rates: Sequence[int]) -> Talk:
         return Greeting(
@@ -87,7 +87,7 @@ class Greeting:
         }
 
     async def run(self, leg: Leg) -> None:
-        """The message, keys, goodbye; returns early when the person hangs up."""
+        """The message, keys, goodbye; returns early when the person hangs up; raises Mute if it can't say the first."""
         self._began = asyncio.get_running_loop().time()
         try:
             if await self._say(leg, self._text) and await self._listen(leg):
@@ -105,17 +105,19 @@ class Greeting:
         for task in self._ready.values():
             task.cancel()
 
-    async def _speech(self, text: str, rate: int) -> bytes:
+    async def _speech(self, text: str, rate: int) -> bytes | None:
         try:
             return await self._voice.say(text, language=self._language, rate=rate)
         except VoiceGone as error:
             log.error("nothing could be said", error=str(error))  # noqa: TRY400 - where is known
-            return b""
+            return None
 
     async def _say(self, leg: Leg, text: str) -> bool:
-        """Play it to its end; False when the person hung up before; raises MachineAnswered."""
+        """Play it to its end; False when the person hung up before; raises MachineAnswered and Mute."""
         ready = self._ready.get((text, leg.rate))
         speech = await (self._speech(text, leg.rate) if ready is None else ready)
+        if speech is None and not self._said:
+            raise Mute  # better no call than one in which nobody speaks
         if speech:
             leg.send(speech)
             self._note("agent", text)

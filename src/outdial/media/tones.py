@@ -69,6 +69,8 @@ class BeepDetector:
     DRIFT = 0.02
     """How far from the first frame's frequency the others may be, as a share of it: a voice drifts more."""
     HERTZ = (350, 2_100)
+    RINGING = (500, 45)
+    """Below this frequency, longer than this many frames: a ringing tone (425 Hz for 1 s), from behind who answered."""
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
@@ -85,7 +87,7 @@ class BeepDetector:
 
     def feed(self, frame: bytes) -> bool:
         """Whether a beep has just ended: now the machine listens."""
-        was = self.beeping
+        was = self.beeping and not (self._hertz < self.RINGING[0] and self._held > self.RINGING[1])
         hertz = self._tone(frame) if audioop.rms(frame, 2) >= QUIET_RMS else 0.0
         if hertz and abs(hertz - self._hertz) <= self.DRIFT * self._hertz:
             self._held += 1

@@ -87,11 +87,15 @@ class TalkResult:
     """An answering machine took the call."""
 
 
+class Mute(Exception):
+    """The agent has no voice just now: the person would hear nothing at all."""
+
+
 class Talk(Protocol):
     """One call's conversation; made while it rings."""
 
     async def run(self, leg: Leg) -> None:
-        """Talk until there is nothing more to say, or nobody to say it to; then the call is hung up."""
+        """Talk until there is nothing more to say, or nobody to say it to; then the call is hung up. Raises Mute."""
         ...
 
     def result(self) -> TalkResult:
@@ -107,7 +111,7 @@ class Talker(Protocol):
     """Who talks: the agent's engine, one for each call worker."""
 
     async def open(self) -> None:
-        """Start what takes time, before the first call; a voice that can't be had is told of, and calls are silent."""
+        """Start what takes time, before the first call; a voice that can't be had is told of, and talks raise Mute."""
         ...
 
     def prepare(self, order: CallOrder, rates: Sequence[int]) -> Talk:

@@ -17,7 +17,7 @@ from outdial.media.leg import QueuedLeg
 from outdial.media.recording import Recorder, Recording
 from outdial.ports.blobs import Blobs
 from outdial.ports.lines import CallOrder, LinesTraits, LookUpFailed, Sighting
-from outdial.ports.voice import Talk, Talker
+from outdial.ports.voice import Mute, Talk, Talker
 from outdial.runtime.clock import Clock, SystemClock
 from outdial.runtime.failpoint import reach
 from outdial.runtime.log import get_logger
@@ -383,6 +383,8 @@ class _Call:
     async def _converse(self, talk: Talk, leg: QueuedLeg) -> None:
         try:
             await talk.run(leg)
+        except Mute:
+            self._end("no_voice")
         except Exception:
             # the edge of one talk: the call ends, and says why
             log.exception("talk failed", call=self._order.call_key)

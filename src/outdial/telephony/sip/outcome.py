@@ -44,7 +44,7 @@ class End:
     ours: str = ""
     """Why we ended it, "" if we did not.
 
-    ring_limit, time_limit, given_up, late, talked, agent_failed, no_reply, no_audio.
+    ring_limit, time_limit, given_up, late, talked, agent_failed, no_reply, no_audio, no_voice.
     """
 
 
@@ -179,6 +179,9 @@ ENDED: dict[str, tuple[str, Blame]] = {
 NO_AUDIO = _ours("no_audio", halts=True)
 """Somebody answered, and the far end's audio can't be used: not encrypted as required, no codec of ours, held."""
 
+NO_VOICE = _ours("no_voice", halts=True)
+"""Somebody answered, and the agent could not say its first word: nobody else would hear it either."""
+
 NOBODY_THERE = (
     "connection refused",
     "no local address",
@@ -208,6 +211,8 @@ def classify(end: End) -> Verdict:
 def _answered(end: End) -> Ending:
     if end.ours == "no_audio":
         return _ending(NO_AUDIO, end)
+    if end.ours == "no_voice":
+        return _ending(NO_VOICE, end)
     lost = not end.ours and "rtp stream error" in end.text
     reason, blame = ENDED.get("media_lost" if lost else end.ours, ("node_lost", Blame.OURS))
     return Ending(Outcome.COMPLETED, reason, blame, provider_code=end.text[:80])
