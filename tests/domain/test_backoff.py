@@ -114,5 +114,32 @@ def test_a_resumed_trunk_is_tried_by_one_call() -> None:
     assert resumed.room(50.0) == 1
     assert resumed.probe_sent(50.0, answer_within=7.0).room(50.0) == 0
     assert resumed.fault("a").halted
-    assert resumed.got_through() == TrunkHealth()
+    assert resumed.room(50.0, trying=1) == 0
+    assert resumed.got_through().proven() == TrunkHealth()
     assert TrunkHealth().resumed(50.0) == TrunkHealth()
+
+
+@pytest.mark.parametrize(
+    ("faults", "trying", "room"),
+    [(0, 0, 3), (0, 2, 1), (0, 3, 0), (0, 9, 0), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)],
+)
+def test_no_more_try_an_unproven_trunk_than_would_halt_it(faults: int, trying: int, room: int) -> None:
+    health = TrunkHealth(faults=faults, unproven=True)
+    assert health.room(50.0, trying=trying) == room
+    assert health.room(50.0) == UNLIMITED
+    assert health.proven().room(50.0, trying=trying) == UNLIMITED
+
+
+def test_a_fault_does_not_prove_a_trunk_nor_what_says_nothing_of_it() -> None:
+    new = TrunkHealth(unproven=True)
+    assert new.reached().unproven
+    assert new.got_through().unproven
+    assert new.fault("a").unproven
+    assert new.refused(50.0).unproven
+
+
+def test_only_a_probe_that_is_ahead_is_a_matter_of_time() -> None:
+    probed = refused(3)
+    assert probed.opens_at(100.0) == 101.0
+    assert probed.opens_at(101.0) is None
+    assert TrunkHealth(unproven=True).opens_at(100.0) is None

@@ -117,9 +117,11 @@ class World:
         batch_id = await self.store.stage(new, people, now=self.now)
         return (await self.store.seal(batch_id, request, now=self.now)).batch
 
-    async def answer(self, batch: BatchRow, want: int = 50) -> ClaimAnswer:
-        wish = ClaimWish(batch.id, want, (0,))
-        return (await self.store.claim(self.lease, [wish], now=self.now))[0]
+    async def answer(
+        self, batch: BatchRow, want: int = 50, *, tried_first: bool = False, lease: NodeLease | None = None
+    ) -> ClaimAnswer:
+        wish = ClaimWish(batch.id, want, (0,), tried_first=tried_first)
+        return (await self.store.claim(lease or self.lease, [wish], now=self.now))[0]
 
     async def claim(self, batch: BatchRow, want: int = 50) -> list[Claimed]:
         return list((await self.answer(batch, want)).claimed)

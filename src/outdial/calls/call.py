@@ -117,6 +117,11 @@ class Calls:
         network = self._networks.get(provider)
         return 0 if network is None else max(0, network.capacity - self._per_provider[provider])
 
+    def tried_first(self, provider: str) -> bool:
+        """Whether a trunk of this provider has to prove itself before all may go."""
+        network = self._networks.get(provider)
+        return network is not None and network.traits.tried_first
+
     def holds(self, call_key: str) -> bool:
         """Whether this call is in hand here."""
         return call_key in self._tasks

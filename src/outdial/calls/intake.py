@@ -77,7 +77,7 @@ class Intake:
             tries += 1
 
     def _react(self, taken: Taken) -> None:
-        if taken.freed or taken.finished_batch:
+        if taken.freed or taken.tried or taken.finished_batch:
             self._freed.set()
         if taken.doubtful:
             self._checks.ring()

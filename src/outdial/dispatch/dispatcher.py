@@ -210,7 +210,8 @@ class Dispatcher:
             if (want := shares.take(one.batch.provider)) == 0:
                 self._full = True
                 continue
-            look.wishes.append(ClaimWish(one.batch.id, want, open_classes))
+            tried_first = self._calls.tried_first(one.batch.provider)
+            look.wishes.append(ClaimWish(one.batch.id, want, open_classes, tried_first=tried_first))
             look.ready[one.batch.id] = one
         leaves_some = any(look.ready[wish.batch_id].batch.counters.waiting > wish.want for wish in look.wishes)
         return replace(look, wake_at=min(wakes), leaves_some=leaves_some)

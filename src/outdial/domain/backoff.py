@@ -36,6 +36,8 @@ class TrunkHealth:
     """Halting errors in a row."""
     halted_reason: str = ""
     """For people; "" while it is not halted."""
+    unproven: bool = False
+    """No call has shown yet that it takes calls: it is new, its settings were changed, or its halt was lifted."""
 
     @property
     def halted(self) -> bool:
@@ -47,13 +49,27 @@ class TrunkHealth:
         """Whether only one call at a time may try it."""
         return self.probe_at is not None
 
-    def room(self, now: float) -> int:
-        """How many calls may be claimed for it now, as far as its health goes."""
-        if self.halted:
+    def room(self, now: float, *, trying: int | None = None) -> int:
+        """How many calls may be claimed for it now, as far as its health goes.
+
+        `trying`: calls under way that may yet prove it; None: one of which nothing has to be proven first.
+        """
+        if self.halted or (self.probe_at is not None and now < self.probe_at):
             return 0
-        if self.probe_at is None:
-            return UNLIMITED
-        return 1 if now >= self.probe_at else 0
+        room = UNLIMITED if self.probe_at is None else 1
+        return room if trying is None else min(room, self.room_to_try(trying))
+
+    def opens_at(self, now: float) -> float | None:
+        """When the time alone makes room again; None: it takes a call that ends, or people."""
+        return self.probe_at if self.probe_at is not None and self.probe_at > now else None
+
+    def room_to_try(self, trying: int) -> int:
+        """How many more may try it until one has proven it: with the faults so far no more than would halt it.
+
+        So a trunk that refuses everybody costs as many calls as halt it, and one whose calls all end without proof
+        always has room for another.
+        """
+        return max(0, FAULTS_BEFORE_HALT - self.faults - trying) if self.unproven else UNLIMITED
 
     def refused(self, now: float) -> "TrunkHealth":
         """After a refused connection. While probed only the next probe comes nearer: its place is known to be free."""
@@ -89,6 +105,10 @@ class TrunkHealth:
         """
         return replace(self, refusals=0, probe_at=None, faults=0)
 
+    def proven(self) -> "TrunkHealth":
+        """After a call that tried it rang, was answered, or ended as one call does: all others may go."""
+        return replace(self, unproven=False)
+
     def fault(self, reason: str) -> "TrunkHealth":
         """After an error that would hit every recipient alike: the network answered, and the third in a row halts."""
         faults = self.faults + 1
@@ -99,4 +119,4 @@ class TrunkHealth:
         """After somebody lifted the halt: one call at a time tries it, and one more fault halts it again."""
         if not self.halted:
             return self
-        return TrunkHealth(REFUSALS_BEFORE_PROBING - 1, now, FAULTS_BEFORE_HALT - 1, "")
+        return TrunkHealth(REFUSALS_BEFORE_PROBING - 1, now, FAULTS_BEFORE_HALT - 1, "", unproven=True)

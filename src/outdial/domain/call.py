@@ -29,6 +29,9 @@ class EventKind(StrEnum):
 CONNECTION_REFUSED = "connection_refused"
 """The reason of an `unsent` that says something about the trunk: nobody listens there."""
 
+RANG = frozenset({EventKind.RINGING, EventKind.ANSWERED, EventKind.SAID})
+"""What is only reported of a call that the network has taken."""
+
 RANK = {
     EventKind.SENT: 1,
     EventKind.DOUBTFUL: 1,

@@ -71,11 +71,13 @@ class Holdup:
     """Of the agent, where its calls a day are limited."""
     asked: tuple[str, float] | None = None
     """What its halted trunk said when it was asked last whether it is there, and when."""
+    trying: int | None = None
+    """Calls that try its trunk for the others, where there may be no more; None: nobody waits for them."""
 
 
 def why(holdup: Holdup, now: float) -> str:
     """What keeps everybody waiting, the most lasting first; empty if nothing does, as far as this much tells."""
-    reasons = (_held, _not_begun, _used_up, _closed, _probed, _limited)
+    reasons = (_held, _not_begun, _used_up, _closed, _probed, _tried, _limited)
     return next((reason for find in reasons if (reason := find(holdup, now))), "")
 
 
@@ -101,6 +103,15 @@ def _probed(holdup: Holdup, now: float) -> str:
     if holdup.probe_at is None or holdup.probe_at <= now:
         return ""
     return f"the network takes no connections: one call tries again at {at(holdup.probe_at, holdup.zone, exact=True)}"
+
+
+def _tried(holdup: Holdup, _now: float) -> str:
+    if holdup.trying is None:
+        return ""
+    return (
+        f"this trunk has yet to show that it takes calls: {holdup.trying} try it (never more than three), "
+        "and all others go as soon as one of them rings"
+    )
 
 
 def why_held_back(holdup: Holdup, fronts: Sequence[Front], now: float) -> str:

@@ -49,32 +49,37 @@ class Meaning:
     """Whether somebody or something answered."""
     permanent: bool = False
     """Whether calling this number again can't help."""
+    proves: bool = False
+    """Whether it is about the one person, so that it shows that the trunk takes calls."""
     why_not: str = ""
     """For people: why a bare retry leaves this one alone ("" when it does not)."""
 
 
-def _failed(*, permanent: str = "") -> Meaning:
-    return Meaning(RecipientStatus.FAILED, retried=not permanent, permanent=bool(permanent), why_not=permanent)
+def _failed(*, permanent: str = "", proves: bool = False) -> Meaning:
+    return Meaning(
+        RecipientStatus.FAILED, retried=not permanent, permanent=bool(permanent), proves=proves, why_not=permanent
+    )
 
 
 MEANING: dict[Outcome, Meaning] = {
-    Outcome.COMPLETED: Meaning(RecipientStatus.COMPLETED, reached=True, why_not="was reached"),
+    Outcome.COMPLETED: Meaning(RecipientStatus.COMPLETED, reached=True, proves=True, why_not="was reached"),
     Outcome.VOICEMAIL: Meaning(
         RecipientStatus.VOICEMAIL,
         on_request=True,
         reached=True,
+        proves=True,
         why_not='a machine answered; ask with include: ["voicemail"]',
     ),
-    Outcome.NO_ANSWER: _failed(),
-    Outcome.BUSY: _failed(),
-    Outcome.UNREACHABLE: _failed(),
-    Outcome.REJECTED: _failed(),
+    Outcome.NO_ANSWER: _failed(proves=True),
+    Outcome.BUSY: _failed(proves=True),
+    Outcome.UNREACHABLE: _failed(proves=True),
+    Outcome.REJECTED: _failed(proves=True),
     Outcome.NETWORK_ERROR: _failed(),
     Outcome.PROVIDER_REJECTED: _failed(),
     Outcome.EXPIRED: _failed(),
     Outcome.UNKNOWN: _failed(),
-    Outcome.BLOCKED: _failed(permanent="the network or the person blocks these calls"),
-    Outcome.INVALID_NUMBER: _failed(permanent="the number does not exist"),
+    Outcome.BLOCKED: _failed(permanent="the network or the person blocks these calls", proves=True),
+    Outcome.INVALID_NUMBER: _failed(permanent="the number does not exist", proves=True),
     Outcome.SUPPRESSED: _failed(permanent="the number is on the do-not-call list"),
     Outcome.CANCELLED: Meaning(
         RecipientStatus.CANCELLED, on_request=True, why_not='was cancelled; ask with include: ["cancelled"]'
@@ -101,6 +106,11 @@ class Ending:
 def status_of(outcome: Outcome) -> RecipientStatus:
     """The wire's word for a recipient whose last attempt ended so."""
     return MEANING[outcome].status
+
+
+def proves(ending: Ending) -> bool:
+    """Whether a call that ended so shows that its trunk takes calls."""
+    return MEANING[ending.outcome].proves and not ending.halts_trunk
 
 
 def reached(outcome: Outcome) -> bool:

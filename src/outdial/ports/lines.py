@@ -57,6 +57,8 @@ class LinesTraits:
     """A call that is not found this long after its send deadline was never placed."""
     place_timeout_secs: float
     """How long the answer to `place` may take."""
+    tried_first: bool = False
+    """Whether `sent` comes before it says whether it takes calls of ours at all, so that a few have to find out."""
 
 
 class LookUpFailed(Exception):

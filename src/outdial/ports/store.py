@@ -160,6 +160,8 @@ class ClaimWish:
     batch_id: int
     want: int
     open_classes: tuple[int, ...]
+    tried_first: bool = False
+    """LinesTraits.tried_first: a trunk that has not proven itself gets three calls at most until one proves it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,7 @@ class Hold(StrEnum):
     CAP = "cap"
     RATE = "rate"
     TRUNK = "trunk"
-    """Halted, or probed by one call at a time."""
+    """Halted, probed by one call at a time, or tried by a few until one has proven it."""
     DAILY_LIMIT = "daily_limit"
     """The agent's calls of this day are placed, or the day is nearly over."""
     NOT_OPEN = "not_open"
@@ -259,6 +261,8 @@ class Taken:
     provider: str = ""
     outcome: Outcome | None = None
     """Of the attempt, if it ended or was lost just now. Of reports that are taken together, one is told."""
+    tried: bool = False
+    """It tried its trunk for others, who need not wait for it any more."""
     was_unknown: bool = False
     """It had been lost, and is not any more; told once too."""
 

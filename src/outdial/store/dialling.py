@@ -68,16 +68,18 @@ class _Limits:
     rows: dict[str, Any]
     buckets: dict[str, Bucket]
     health: dict[str, TrunkHealth]
+    trying: Counter[str]
+    """By trunk that is still to be proven, how many calls are trying it."""
     changed: set[str]
 
     @classmethod
-    def of(cls, found: Sequence[Row]) -> "_Limits":
+    def of(cls, found: Sequence[Row], trying: Counter[str]) -> "_Limits":
         rows = {row.key: row for row in found}
         buckets = {
             key: Bucket(row.cap, row.live, row.rate, row.tokens, seconds(row.refilled_at)) for key, row in rows.items()
         }
         health = {key: health_of(row) for key, row in rows.items() if key.startswith("t:")}
-        return cls(rows, buckets, health, set())
+        return cls(rows, buckets, health, trying, set())
 
     def room(self, keys: Sequence[str], now: float) -> int:
         return min(self.buckets[key].room(now) for key in keys)
@@ -106,7 +108,12 @@ class _Limits:
 def health_of(row: Row) -> TrunkHealth:
     """A trunk's health from its bucket row."""
     probe_at = None if row.probe_at is None else seconds(row.probe_at)
-    return TrunkHealth(row.refusals, probe_at, row.faults, row.halted_reason)
+    return TrunkHealth(row.refusals, probe_at, row.faults, row.halted_reason, bool(row.unproven))
+
+
+def trying_of(tx: Reads, trunks: Sequence[str]) -> dict[str, int]:
+    """How many calls try these trunks and have neither proven theirs nor ended: counted where they stand."""
+    return {row.trunk: row.n for row in tx.rows("trying_of", trunks=sorted(trunks))}
 
 
 UNLIMITED = Quota(None, 0)
@@ -167,11 +174,19 @@ class _ClaimTurn:
         rows = {row.id: row for row in self.tx.rows("batches_by_id", ids=ids)}
         if not holds.rows():
             return [ClaimAnswer(wish.batch_id, (), Hold.NOT_OPEN, None, None, None, None) for wish in wishes]
-        self.limits = _Limits.of(buckets.rows())
+        found = buckets.rows()
+        self.limits = _Limits.of(found, self._trying(found))
         self.quotas = quotas_of(quotas.rows())
         answers = [self._serve(wish, rows.get(wish.batch_id)) for wish in wishes]
         self._write()
         return answers
+
+    def _trying(self, buckets: Sequence[Row]) -> Counter[str]:
+        """Asked for only where a trunk is still to be proven: a healthy one costs nothing."""
+        unproven = [row.key for row in buckets if row.unproven]
+        if not unproven or not any(wish.tried_first for wish in self.request.wishes):
+            return Counter()
+        return Counter(trying_of(self.tx, unproven))
 
     @staticmethod
     def _keys(row: Row) -> tuple[str, ...]:
@@ -195,7 +210,8 @@ class _ClaimTurn:
         keys = self._keys(row)
         if not self.kind.locked.buckets.issuperset(keys):  # its number moved to another trunk before we had the locks
             return replace(nothing, hold=Hold.NOTHING_DUE, again_at=self.request.now + 0.01)
-        room, hold, again_at = self._room(batch, keys)
+        trying = wish.tried_first and self.limits.health[row.trunk].unproven
+        room, hold, again_at = self._room(batch, keys, trying=trying)
         today = self.quotas.get(batch.agent_id, UNLIMITED).room(self.request.now)
         if today == 0 or today < min(wish.want, room):
             room, hold, again_at = today, Hold.DAILY_LIMIT, next_day(self.request.now)
@@ -203,8 +219,10 @@ class _ClaimTurn:
         if n <= 0:
             return replace(nothing, hold=hold, again_at=again_at)
         agent, number = self.kind.cache.agent(self.tx, row), self.kind.cache.number(self.tx, row)
-        claimed, stepped_back = self._take(batch, wish, n, agent, number, row.trunk)
+        claimed, stepped_back = self._take(batch, wish, n, agent, number, row.trunk, trying=trying)
         if claimed:
+            if trying:
+                self.limits.trying[row.trunk] += len(claimed)
             self.limits.take(keys, len(claimed), self.request.now)
             self._count(batch.agent_id, len(claimed))
             self.limits.health[row.trunk] = self.limits.health[row.trunk].probe_sent(
@@ -223,16 +241,16 @@ class _ClaimTurn:
         if agent_id in self.quotas:
             self.quotas[agent_id] = self.quotas[agent_id].moved(n)
 
-    def _room(self, batch: BatchRow, keys: Sequence[str]) -> tuple[int, Hold | None, float | None]:
+    def _room(self, batch: BatchRow, keys: Sequence[str], *, trying: bool) -> tuple[int, Hold | None, float | None]:
         """How many calls may start, and what is in the way of more."""
         now, limits = self.request.now, self.limits
         workspace, agent, number, trunk, own = (limits.buckets[key] for key in keys)
         cap = batch_cap(workspace=workspace.cap, agent=agent.cap, target=batch.target_concurrency_limit)
         limits.buckets[keys[4]] = replace(own, cap=cap)
         health = limits.health[keys[3]]
-        healthy = health.room(now)
+        healthy = health.room(now, trying=limits.trying[keys[3]] if trying else None)
         if healthy == 0:
-            return 0, Hold.TRUNK, health.probe_at
+            return 0, Hold.TRUNK, health.opens_at(now)
         slots = min(replace(limits.buckets[key], rate=None).room(now) for key in keys)
         if slots == 0:
             return 0, Hold.CAP, None
@@ -251,7 +269,7 @@ class _ClaimTurn:
         return Hold.NOTHING_DUE, None if due is None else max(seconds(due), self.request.now + 0.01)
 
     def _take(
-        self, batch: BatchRow, wish: ClaimWish, n: int, agent: AgentRow, number: NumberRow, trunk: str
+        self, batch: BatchRow, wish: ClaimWish, n: int, agent: AgentRow, number: NumberRow, trunk: str, *, trying: bool
     ) -> tuple[list[Claimed], bool]:
         claimed: list[Claimed] = []
         stepped_back = False
@@ -281,12 +299,20 @@ class _ClaimTurn:
                     stepped_back = True
                 else:
                     self.numbers.add(same)
-                    claimed.append(self._claim(batch, person, row, agent, number, trunk))
+                    claimed.append(self._claim(batch, person, row, agent, number, trunk, trying=trying))
                 self.ledger.moved(person, stamp=batch.last_decision)
         return claimed, stepped_back
 
     def _claim(
-        self, batch: BatchRow, person: RecipientRecord, row: Row, agent: AgentRow, number: NumberRow, trunk: str
+        self,
+        batch: BatchRow,
+        person: RecipientRecord,
+        row: Row,
+        agent: AgentRow,
+        number: NumberRow,
+        trunk: str,
+        *,
+        trying: bool,
     ) -> Claimed:
         call_key = new_call_key()
         claimed = Claimed(
@@ -325,6 +351,7 @@ class _ClaimTurn:
                 "epoch": self.request.lease.epoch,
                 "check_at": self.now + micros(INTENT_SECS),
                 "now": self.now,
+                "trying": trying,
             }
         )
         return claimed

@@ -55,6 +55,8 @@ class AttemptRecord:
     outcome: str | None = None
     ending: str | None = None
     reason: str = ""
+    trying: bool = False
+    """Claimed to try a trunk that had not proven itself."""
     counted_on: int | None = field(init=False)
     """The day that its agent's count has it on; None: on none."""
 
@@ -105,9 +107,10 @@ def bucket_keys(workspace_id: int, agent_id: int, number_id: int, trunk: str, ba
 
 def attempt_record(row: Row) -> AttemptRecord:
     """From a row that starts with the attempt's columns, in their order (see `attempt_columns` in the SQL)."""
-    record = AttemptRecord(*row[:32])
+    record = AttemptRecord(*row[:33])
     record.state = AttemptState(record.state)
     record.holds = bool(record.holds)
+    record.trying = bool(record.trying)
     return record
 
 

@@ -77,7 +77,7 @@ class Writing:
     def written(self, tx: Tx, number_id: int) -> NumberRow:
         """Its buckets are as its row says; the row, as it is now."""
         number = self.number
-        tx.run("bucket_open", key=trunk_key(number.trunk))
+        tx.run("trunk_open", key=trunk_key(number.trunk))
         tx.run(
             "bucket_limit", key=bucket_of(number_id), cap=number.max_concurrent_calls, rate=number.max_calls_per_second
         )
@@ -95,7 +95,7 @@ class CreateNumber(Single[Writing, NumberRow]):
 
 
 class UpdateNumber(Single[Writing, NumberRow]):
-    """Everything of it anew. Changed settings lift a halt: one call tries them."""
+    """Everything of it anew. Changed settings are tried by a few calls, by one where they lift a halt."""
 
     name: ClassVar[str] = "update_number"
     order: ClassVar[int] = 78
@@ -108,7 +108,10 @@ class UpdateNumber(Single[Writing, NumberRow]):
         before = number_row(_known(tx, request.workspace_id, request.number.public_id), request.vault)
         tx.run("number_update", **request.columns())
         if before.settings != request.number.settings:
-            tx.run("trunk_try_again", key=trunk_key(request.number.trunk), now=micros(request.now))
+            key = trunk_key(request.number.trunk)
+            tx.run("trunk_try_again", key=key, now=micros(request.now))
+            tx.run("trunk_unproven", key=key)
+            tx.run("tried_before", key=key)
         tx.notify(Topic.WORK)
         return request.written(tx, before.id)
 

@@ -8,9 +8,9 @@ import msgspec
 
 from outdial.domain.attempt import OPEN, AttemptState
 from outdial.domain.backoff import TrunkHealth, held_back
-from outdial.domain.call import CONNECTION_REFUSED, CallEvent, EventKind, Utterance
+from outdial.domain.call import CONNECTION_REFUSED, RANG, CallEvent, EventKind, Utterance
 from outdial.domain.fold import Course, GiveUp, fold
-from outdial.domain.outcome import Ending, Outcome
+from outdial.domain.outcome import Ending, Outcome, proves
 from outdial.domain.recipient import FINAL, RecipientStatus
 from outdial.ports.store import Check, ClaimLimits, GivenUp, NodeLease, Taken
 from outdial.store import cases
@@ -26,6 +26,8 @@ from outdial.store.suppression import OPTED_OUT
 
 CHECK_LEASE_SECS = 12.0
 """How long a node has an attempt to itself to look it up; a look-up takes at most 8 s, and its node may die in it."""
+UNDECIDED = frozenset({AttemptState.INTENT, AttemptState.DIALING})
+"""In which a call may yet show whether its trunk takes calls."""
 SETTLED = frozenset({AttemptState.ENDED, AttemptState.UNKNOWN})
 
 
@@ -82,7 +84,7 @@ class Take(Kind[Taking, list[Taken]]):
         over = ledger.flush()
         self.places.forget()
         reports = [(found[e.call_key].attempt, e) for e in fresh if e.call_key in found]
-        self._tend_trunks(tx, reports, asked.rows(), now)
+        self._tend_trunks(tx, reports, [*asked.rows(), *_tried(tx, reports, asked.rows())], now)
         return [
             [
                 self._taken(found[key], fates[key], over)
@@ -181,8 +183,12 @@ class Take(Kind[Taking, list[Taken]]):
             was = health = health_of(row)
             trouble_at = row.trouble_at
             for attempt, event in reports:
+                if attempt.trunk != row.key:
+                    continue
+                if attempt.trying and _proves(event):
+                    health = health.proven()
                 sent_at = attempt.go_at or attempt.claimed_at
-                if attempt.trunk != row.key or (sent_at <= trouble_at and not _harms(event)):
+                if sent_at <= trouble_at and not _harms(event):
                     continue
                 health = _tended(health, event, seconds(now))
                 trouble_at = max(trouble_at, sent_at) if _harms(event) else trouble_at
@@ -196,6 +202,7 @@ class Take(Kind[Taking, list[Taken]]):
                         "halted_at": (row.halted_at or now) if health.halted else None,
                         "halted_reason": health.halted_reason,
                         "trouble_at": trouble_at,
+                        "unproven": health.unproven,
                     }
                 )
         if writes:
@@ -213,6 +220,7 @@ class Take(Kind[Taking, list[Taken]]):
             state=attempt.state,
             changed=fate.changed,
             freed=fate.freed,
+            tried=fate.changed and attempt.trying and attempt.state not in UNDECIDED,
             doubtful=fate.doubtful,
             finished_batch=attempt.batch_id in over,
             give_up=attempt.state in UNDER_WAY and attempt.give_up >= wanted,
@@ -270,6 +278,16 @@ def _withdraw(tx: Tx, ledger: Ledger, found: dict[str, Case], recipient: Recipie
     newer = found.get(recipient.attempt_key) or cases.load(tx, [recipient.attempt_key])[recipient.attempt_key]
     ledger.void(newer.attempt, "superseded")
     recipient.attempts -= 1
+
+
+def _tried(tx: Tx, reports: list[tuple[AttemptRecord, CallEvent]], rows: Sequence[Row]) -> list[Row]:
+    """The trunks that were tried by calls of these reports and are not among the rows."""
+    trunks = {attempt.trunk for attempt, _ in reports if attempt.trying} - {row.key for row in rows}
+    return tx.rows("trunks_by_key", keys=sorted(trunks), all=True) if trunks else []
+
+
+def _proves(event: CallEvent) -> bool:
+    return event.kind in RANG or (event.ending is not None and proves(event.ending))
 
 
 def _harms(event: CallEvent) -> bool:

@@ -12,6 +12,7 @@ from outdial.domain.holdup import ALL_LISTED, Front, Holdup, Limit, Queue, open_
 from outdial.domain.limits import Bucket, batch_cap
 from outdial.domain.window import CallingHours, parse
 from outdial.ports.store import BatchRow
+from outdial.store.dialling import health_of, trying_of
 from outdial.store.instants import micros, seconds
 from outdial.store.ledger import bucket_keys
 from outdial.store.op import Reads, Row
@@ -92,6 +93,7 @@ def _waiting(
         limits=_limits(batch, row, limits),
         today=today,
         asked=_asked(tx, row),
+        trying=_trying(tx, row, limits.get(row.trunk), now),
         **_rate(limits.get(f"n:{row.number_id}"), at),
     )
     reason = why(holdup, at)
@@ -111,6 +113,14 @@ def _hours(batch: BatchRow) -> tuple[CallingHours | None, str]:
 def _asked(tx: Reads, row: Row) -> tuple[str, float] | None:
     said = tx.one("probe_of", trunk=row.trunk) if row.halted_reason else None
     return None if said is None else (said.says, seconds(said.said_at))
+
+
+def _trying(tx: Reads, row: Row, trunk: Row | None, now: int) -> int | None:
+    """How many try an unproven trunk, once that has kept the others waiting for a while."""
+    if trunk is None or not trunk.unproven or row.last_served > now - micros(QUIET_SECS):
+        return None
+    trying = trying_of(tx, [trunk.key]).get(trunk.key, 0)
+    return trying if trying and not health_of(trunk).room_to_try(trying) else None
 
 
 def _maybe(limits: dict[str, Row], trunk: str) -> float | None:

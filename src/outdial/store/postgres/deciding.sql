@@ -65,7 +65,7 @@ where batch_id = :batch_id and state in ('intent', 'dialing', 'ringing', 'live')
 -- name: trunk_resume
 -- One call tries it; one more fault halts it again (domain/backoff.py).
 update bucket as b
-set refusals = 2, probe_at = :now, faults = 2, halted_at = null, halted_reason = ''
+set refusals = 2, probe_at = :now, faults = 2, halted_at = null, halted_reason = '', unproven = true
 from batch_view v
 where v.id = :batch_id and b.key = v.trunk and b.halted_reason <> '';
 

@@ -64,6 +64,13 @@ where b.key = any (array(
     where v.id in (select k.value::bigint from jsonb_array_elements_text(:ids::jsonb) k)
 ));
 
+-- name: trying_of
+-- How many calls try these trunks and may yet prove them, counted where they stand.
+select a.trunk, count(*) as n
+from attempt a
+where a.trying and a.holds and a.state in ('intent', 'dialing') and a.trunk in (select k.value from jsonb_array_elements_text(:trunks::jsonb) k)
+group by a.trunk;
+
 -- name: quotas_of_batches
 -- Of the agents of these batches whose calls a day are limited: how many are placed on this day.
 select a.id as agent_id, a.daily_limit, coalesce(d.calls, 0) as placed
@@ -114,14 +121,14 @@ from jsonb_array_elements_text(:classes::jsonb) k;
 -- name: attempts_claim
 insert into attempt (
     call_key, workspace_id, batch_id, ord, recipient_id, number, agent_id, number_id, trunk, provider, round,
-    generation, state, holds, node, epoch, check_at, heard_at, claimed_at
+    generation, state, holds, node, epoch, check_at, heard_at, claimed_at, trying
 )
 select r.call_key, r.workspace_id, r.batch_id, r.ord, r.recipient_id, r.number, r.agent_id, r.number_id, r.trunk,
-    r.provider, r.round, r.generation, 'intent', true, r.node, r.epoch, r.check_at, r.now, r.now
+    r.provider, r.round, r.generation, 'intent', true, r.node, r.epoch, r.check_at, r.now, r.now, r.trying
 from jsonb_to_recordset(:rows::jsonb) as r (
     call_key text, workspace_id bigint, batch_id bigint, ord int, recipient_id text, number text, agent_id bigint,
     number_id bigint, trunk text, provider text, round int, generation int, node text, epoch bigint, check_at bigint,
-    now bigint
+    now bigint, trying boolean
 );
 
 -- name: batches_served

@@ -55,5 +55,17 @@ limit 1;
 
 -- name: trunk_try_again
 -- One call tries it; one more fault halts it again (domain/backoff.py).
-update bucket set refusals = 2, probe_at = :now, faults = 2, halted_at = null, halted_reason = ''
+update bucket set refusals = 2, probe_at = :now, faults = 2, halted_at = null, halted_reason = '', unproven = true
 where key = :key and halted_reason <> '';
+
+-- name: trunk_open
+-- A new one has to prove itself; one that others use too is as it is.
+insert into bucket (key, unproven) values (:key, true) on conflict (key) do nothing;
+
+-- name: trunk_unproven
+-- Nobody knows of its new settings whether they are right.
+update bucket set unproven = true where key = :key;
+
+-- name: tried_before
+-- What these find out they find out about the old ones.
+update attempt set trying = false where trunk = :key and trying and holds;

@@ -24,9 +24,10 @@ where b.key in (select k.value from jsonb_array_elements_text(:keys::jsonb) k)
 -- name: trunks_write
 update bucket as b
 set refusals = r.refusals, probe_at = r.probe_at, faults = r.faults, halted_at = r.halted_at,
-    halted_reason = r.halted_reason, trouble_at = r.trouble_at
+    halted_reason = r.halted_reason, trouble_at = r.trouble_at, unproven = r.unproven
 from jsonb_to_recordset(:rows::jsonb) as r (
-    key text, refusals int, probe_at bigint, faults int, halted_at bigint, halted_reason text, trouble_at bigint
+    key text, refusals int, probe_at bigint, faults int, halted_at bigint, halted_reason text, trouble_at bigint,
+    unproven boolean
 )
 where b.key = r.key;
 

@@ -66,6 +66,13 @@ where b.key in (
     where v.id in (select k.value from json_each(:ids) k)
 );
 
+-- name: trying_of
+-- How many calls try these trunks and may yet prove them, counted where they stand.
+select a.trunk, count(*) as n
+from attempt a
+where a.trying and a.holds and a.state in ('intent', 'dialing') and a.trunk in (select k.value from json_each(:trunks) k)
+group by a.trunk;
+
 -- name: quotas_of_batches
 -- Of the agents of these batches whose calls a day are limited: how many are placed on this day.
 select a.id as agent_id, a.daily_limit, coalesce(d.calls, 0) as placed
@@ -119,17 +126,17 @@ from json_each(:classes) k;
 -- name: attempts_claim
 insert into attempt (
     call_key, workspace_id, batch_id, ord, recipient_id, number, agent_id, number_id, trunk, provider, round,
-    generation, state, holds, node, epoch, check_at, heard_at, claimed_at
+    generation, state, holds, node, epoch, check_at, heard_at, claimed_at, trying
 )
 select r.call_key, r.workspace_id, r.batch_id, r.ord, r.recipient_id, r.number, r.agent_id, r.number_id, r.trunk,
-    r.provider, r.round, r.generation, 'intent', true, r.node, r.epoch, r.check_at, r.now, r.now
+    r.provider, r.round, r.generation, 'intent', true, r.node, r.epoch, r.check_at, r.now, r.now, r.trying
 from (
     select value ->> 'call_key' as call_key, value ->> 'workspace_id' as workspace_id,
         value ->> 'batch_id' as batch_id, value ->> 'ord' as ord, value ->> 'recipient_id' as recipient_id,
         value ->> 'number' as number, value ->> 'agent_id' as agent_id, value ->> 'number_id' as number_id,
         value ->> 'trunk' as trunk, value ->> 'provider' as provider, value ->> 'round' as round,
         value ->> 'generation' as generation, value ->> 'node' as node, value ->> 'epoch' as epoch,
-        value ->> 'check_at' as check_at, value ->> 'now' as now
+        value ->> 'check_at' as check_at, value ->> 'now' as now, value ->> 'trying' as trying
     from json_each(:rows)
 ) as r;
 

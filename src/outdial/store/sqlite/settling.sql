@@ -28,11 +28,12 @@ where b.key in (select k.value from json_each(:keys) k)
 -- name: trunks_write
 update bucket as b
 set refusals = r.refusals, probe_at = r.probe_at, faults = r.faults, halted_at = r.halted_at,
-    halted_reason = r.halted_reason, trouble_at = r.trouble_at
+    halted_reason = r.halted_reason, trouble_at = r.trouble_at, unproven = r.unproven
 from (
     select value ->> 'key' as key, value ->> 'refusals' as refusals, value ->> 'probe_at' as probe_at,
         value ->> 'faults' as faults, value ->> 'halted_at' as halted_at,
-        value ->> 'halted_reason' as halted_reason, value ->> 'trouble_at' as trouble_at
+        value ->> 'halted_reason' as halted_reason, value ->> 'trouble_at' as trouble_at,
+        value ->> 'unproven' as unproven
     from json_each(:rows)
 ) as r
 where b.key = r.key;

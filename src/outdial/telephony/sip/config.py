@@ -239,7 +239,13 @@ class Config:
     @property
     def traits(self) -> LinesTraits:
         """As the dialler wants to know it: SIP can't be asked about a call."""
-        return LinesTraits(NAME, can_look_up=False, horizon_secs=self.horizon_secs, place_timeout_secs=self.reply_secs)
+        return LinesTraits(
+            NAME,
+            can_look_up=False,
+            horizon_secs=self.horizon_secs,
+            place_timeout_secs=self.reply_secs,
+            tried_first=True,  # 100 Trying comes before 401, 403 and 488
+        )
 
 
 def read(settings: Mapping[str, Any]) -> Config:
