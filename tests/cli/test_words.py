@@ -82,6 +82,19 @@ def test_a_preview_of_a_retry(monkeypatch: pytest.MonkeyPatch) -> None:
     assert tell.not_reached(seen) == 3
 
 
+def test_why_a_retry_called_nobody() -> None:
+    would_not = [
+        {"outcome": "completed", "count": 2, "reason": "was reached"},
+        {"outcome": "voicemail", "count": 3, "reason": 'a machine answered; ask with include: ["voicemail"]'},
+        {"outcome": "invalid_number", "count": 1, "reason": "the number does not exist"},
+    ]
+    assert tell.nobody({"would_not": would_not}) == (
+        "nobody was called: 2 were reached, 3 were answered by a machine (--include voicemail takes them too), "
+        "1 number does not exist"
+    )
+    assert tell.nobody({"would_not": []}) == "nobody was called: there is nobody to call again"
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
 def test_json_is_json_on_every_terminal(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     content = io.BytesIO()

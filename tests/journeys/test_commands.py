@@ -349,6 +349,25 @@ def test_a_retry_s_dry_run_names_whom_and_whom_not(here: Desk, tmp_path: Path) -
     assert again["retry_count"] == 1
 
 
+def test_a_retry_s_dry_run_names_everyone_in_json_too(here: Desk, tmp_path: Path) -> None:
+    file = listed(tmp_path, "id,phone_number\nada,+493091125001\nbob,+493091120486\n")
+    batch = told(outdial(here, "submit", file, *with_both(here), "--watch", "--json"), NOT_ALL_REACHED)
+    assert "recipients" not in told(outdial(here, "retry", batch["id"], "--dry-run", "--json"))
+    assert told(outdial(here, "retry", batch["id"], "--dry-run", "--all", "--json"))["recipients"] == [
+        {"id": "bob", "phone_number": "+493091120486", "outcome": "busy", "would_call": True},
+        {"id": "ada", "phone_number": "+493091125001", "outcome": "completed", "would_call": False},
+    ]
+
+
+def test_a_retry_that_calls_nobody_says_why(here: Desk) -> None:
+    batch = here.submit(["+493091125002", "+493091125003", "+493091120404"])
+    here.until_over(batch["id"])
+    why = "nobody was called: 2 were reached, 1 number does not exist"
+    assert words_of(outdial(here, "retry", batch["id"])).splitlines()[-1] == why
+    done = outdial(here, "retry", batch["id"], "--json")
+    assert (told(done)["retry_count"], done.stderr.decode()) == (0, f"{why}\n")
+
+
 def test_the_list_of_batches(here: Desk) -> None:
     batch = here.submit(["+493091135000"], call_name="with [brackets]", scheduled_time_unix=4_000_000_000)
     rows = told(outdial(here, "list", "--limit", "1", "--json"))
@@ -467,6 +486,23 @@ def test_agents_and_numbers_are_made_listed_and_meant_by_name(here: Desk, tmp_pa
     doubled = outdial(here, "submit", file, "--agent", name, "--from", number)
     assert f"2 agents are called {name!r}; give the id of one: ".encode() in doubled.stderr
     assert twin.encode() in doubled.stderr
+
+
+def test_a_refused_number_is_named_as_it_was_typed(here: Desk) -> None:
+    for act in ("add", "check", "remove"):
+        done = outdial(here, "dnc", act, "+493091185001", "5")
+        assert done.returncode == REFUSED
+        assert done.stderr == b"outdial: number 2, '5': a phone number starts with + and the country code\n"
+
+
+def test_a_number_that_needs_more_says_where_to_give_it(here: Desk, tmp_path: Path) -> None:
+    twilio = ("numbers", "create", "+493091185002", "--provider", "twilio")
+    done = outdial(here, *twilio)
+    assert done.returncode == REFUSED
+    needs = 'twilio needs more than a number: --settings FILE gives it, a JSON object {"sid": …, "token": …}'
+    assert done.stderr.decode().splitlines()[-1] == needs
+    half = outdial(here, *twilio, "--settings", listed(tmp_path, '{"sid": "AC1"}', "half.json"))
+    assert half.stderr.decode().endswith('a JSON object {"token": …}\n')
 
 
 def test_a_whole_agent_comes_from_a_file(here: Desk, tmp_path: Path) -> None:

@@ -61,13 +61,19 @@ def retry(
     client = from_environment()
     path = f"/batch-calling/{segment(batch_id)}"
     if dry_run:
-        seen = client.get(f"{path}/retry-preview", include=",".join(include) if include else None)
-        tell.as_json(seen) if as_json else _name(client, batch_id, seen, every=every)
+        seen = _preview(client, path, include)
+        if as_json:
+            tell.as_json({**seen, "recipients": list(_everyone(client, batch_id, seen))} if every else seen)
+        else:
+            _name(client, batch_id, seen, every=every)
         return
     once = once or new_key()
     with safely_again("retry", once):
         row = client.post(f"{path}/retry", {"include": include} if include else None, once=once)
     _told(row, as_json=as_json)
+    if row["status"] in tell.OVER:  # had it called anybody, the batch would be open again
+        seen = _preview(client, path, include)
+        tell.aside(tell.nobody(seen)) if as_json else tell.out.print(tell.nobody(seen), markup=False, soft_wrap=True)
 
 
 def cancel(
@@ -152,6 +158,11 @@ def safely_again(what: str, once: str) -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from None
 
 
+def _preview(client: Client, path: str, include: list[str] | None) -> dict[str, Any]:
+    seen: dict[str, Any] = client.get(f"{path}/retry-preview", include=",".join(include) if include else None)
+    return seen
+
+
 def _told(row: dict[str, Any], *, as_json: bool) -> None:
     tell.as_json(row) if as_json else tell.batch(row)
 
@@ -179,6 +190,14 @@ def _name(client: Client, batch_id: str, seen: dict[str, Any], *, every: bool) -
     if table.row_count:
         tell.out.print(table)
     tell.out.print(f"A retry would call {seen['would_call']}. Nobody was called now.")
+
+
+def _everyone(client: Client, batch_id: str, seen: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Each person of a preview, and whether a retry would call them."""
+    for outcome in (*seen["by_outcome"], *(one["outcome"] for one in seen["would_not"])):
+        for one in _people(client, batch_id, outcome, _PAGE):
+            named = {"id": one["id"], "phone_number": one["phone_number"], "outcome": outcome}
+            yield {**named, "would_call": outcome in seen["by_outcome"]}
 
 
 def _add_people(table: Table, client: Client, batch_id: str, outcome: str, count: int, *, every: bool) -> None:

@@ -171,7 +171,7 @@ class Client:
             words = f"{self.url} answered {error.code} {error.reason}, and not in Outdial's words; is it Outdial?"
             return Refused(words, error.code)
         if isinstance(detail, list):
-            complaints = tuple((tuple(one["loc"]), str(one["msg"])) for one in detail)
+            complaints = tuple((tuple(one["loc"]), _plain(str(one["msg"]))) for one in detail)
             return Refused(in_lines(complaints), error.code, complaints)
         message = str(detail.get("message", detail)) if isinstance(detail, dict) else str(detail)
         if error.code == 404 and (not isinstance(detail, dict) or detail.get("code") == "route_not_found"):
@@ -211,6 +211,11 @@ def in_lines(complaints: Complaints, most: int = 20) -> str:
     """What is wrong with a request, a line each."""
     lines = [f"{'.'.join(str(part) for part in loc)}: {message}" for loc, message in complaints]
     return "\n".join(lines[:most] + ([f"… and {len(lines) - most} more"] if len(lines) > most else []))
+
+
+def _plain(message: str) -> str:
+    """A complaint without the word that pydantic puts before ours."""
+    return message.removeprefix("Value error, ")
 
 
 def _pause(asked: str | None) -> float:

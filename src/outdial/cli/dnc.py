@@ -1,6 +1,7 @@
 """`outdial dnc`: numbers that are not called, whoever lists them."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -11,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from outdial.cli import tell
-from outdial.cli.client import Client, Failed, from_environment
+from outdial.cli.client import Client, Failed, Refused, from_environment, in_lines
 from outdial.cli.options import REFUSED, AsJson
 from outdial.workspace.suppression_file import Row, SuppressionFile
 
@@ -32,7 +33,8 @@ Reason = Annotated[str | None, typer.Option(help="Why, for people")]
 def add(numbers: Numbers, *, reason: Reason = None, as_json: AsJson = False) -> None:
     """Put numbers on the list: none of them is dialled any more."""
     body = {"phone_numbers": numbers, "reason": reason, "source": "command"}
-    told = from_environment().post("/do-not-call", body)
+    with _named(numbers):
+        told = from_environment().post("/do-not-call", body)
     if as_json:
         tell.as_json(told)
     else:
@@ -42,14 +44,16 @@ def add(numbers: Numbers, *, reason: Reason = None, as_json: AsJson = False) -> 
 @app.command()
 def remove(numbers: Numbers, *, as_json: AsJson = False) -> None:
     """Take numbers off the list."""
-    told = from_environment().post("/do-not-call/remove", {"phone_numbers": numbers})
+    with _named(numbers):
+        told = from_environment().post("/do-not-call/remove", {"phone_numbers": numbers})
     tell.as_json(told) if as_json else tell.out.print(f"{told['removed']} removed")
 
 
 @app.command()
 def check(numbers: Numbers, *, as_json: AsJson = False) -> None:
     """Say which of these numbers are on the list; exit code 3 where one is."""
-    told = from_environment().post("/do-not-call/check", {"phone_numbers": numbers})
+    with _named(numbers):
+        told = from_environment().post("/do-not-call/check", {"phone_numbers": numbers})
     if as_json:
         tell.as_json(told)
     else:
@@ -94,6 +98,25 @@ def import_file(
             f"{told['rejected']} can't be used"
         )
     raise typer.Exit(REFUSED if told["rejected"] else 0)
+
+
+@contextmanager
+def _named(numbers: Sequence[str]) -> Iterator[None]:
+    """A refusal of one of these numbers says which, as it was typed."""
+    try:
+        yield
+    except Refused as error:
+        if not error.complaints:
+            raise
+        told = tuple((_typed(loc, numbers), message) for loc, message in error.complaints)
+        raise Failed(in_lines(told)) from None
+
+
+def _typed(loc: tuple[str | int, ...], numbers: Sequence[str]) -> tuple[str | int, ...]:
+    match loc:
+        case ("body", "phone_numbers", int() as index, *_) if index < len(numbers):
+            return (f"number {index + 1}, {numbers[index]!r}",)
+    return loc
 
 
 def _write(client: Client, step: Sequence[Row], reason: str | None, told: dict[str, Any]) -> None:

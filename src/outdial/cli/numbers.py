@@ -8,7 +8,7 @@ from rich.table import Table
 
 from outdial.cli import desk, tell
 from outdial.cli.agents import read_object
-from outdial.cli.client import from_environment, segment
+from outdial.cli.client import Failed, Refused, from_environment, segment
 from outdial.cli.options import AsJson
 
 app = typer.Typer(no_args_is_help=True, help="Phone numbers: what calls come from.")
@@ -53,8 +53,20 @@ def create(
     body |= {"phone_number": number, "provider": provider, "label": label or number}
     limits = {"max_concurrent_calls": max_calls, "max_calls_per_second": max_per_second}
     body |= {name: value for name, value in limits.items() if value is not None}
-    made = from_environment().post("/phone-numbers", body, again=False)
+    try:
+        made = from_environment().post("/phone-numbers", body, again=False)
+    except Refused as error:
+        raise Failed(f"{error}{_where(error, body, provider)}") from None
     tell.as_json(made) if as_json else tell.out.print(made["phone_number_id"], soft_wrap=True)
+
+
+def _where(error: Refused, body: dict[str, Any], provider: str) -> str:
+    """Where to give what the provider needs and was not given."""
+    missing = [loc[1] for loc, _ in error.complaints if len(loc) == 2 and loc[1] not in body]
+    if not missing:
+        return ""
+    names = ", ".join(f'"{name}": …' for name in missing)
+    return f"\n{provider} needs more than a number: --settings FILE gives it, a JSON object {{{names}}}"
 
 
 @app.command()

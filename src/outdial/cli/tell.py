@@ -18,6 +18,15 @@ WORDS = {
     "unknown": "nobody can tell",
 }
 """Outcomes whose own word is not plain enough."""
+_LEFT = {
+    "completed": ("was reached", "were reached"),
+    "voicemail": ("was answered by a machine", "were answered by a machine"),
+    "blocked": ("is blocked by the network or the person", "are blocked by the network or the person"),
+    "invalid_number": ("number does not exist", "numbers do not exist"),
+    "suppressed": ("is on the do-not-call list", "are on the do-not-call list"),
+    "cancelled": ("was cancelled", "were cancelled"),
+}
+"""What is said of one whom a retry leaves alone, and of several."""
 OVER = frozenset({"completed", "failed", "cancelled"})
 
 
@@ -131,6 +140,19 @@ def preview(seen: Mapping[str, Any]) -> None:
     if table.row_count:
         out.print(table)
     out.print(f"A retry would call {seen['would_call']}.")
+
+
+def nobody(seen: Mapping[str, Any]) -> str:
+    """Why a retry called nobody, from its preview."""
+    found = ", ".join(_left(one) for one in seen["would_not"])
+    return f"nobody was called: {found}" if found else "nobody was called: there is nobody to call again"
+
+
+def _left(one: Mapping[str, Any]) -> str:
+    outcome, n = one["outcome"], one["count"]
+    single, several = _LEFT.get(outcome, (in_words(outcome), in_words(outcome)))
+    asked = f" (--include {outcome} takes them too)" if "ask with include" in str(one["reason"]) else ""
+    return f"{n:,} {single if n == 1 else several}{asked}"
 
 
 def not_reached(seen: Mapping[str, Any]) -> int:
