@@ -165,6 +165,43 @@ def test_a_dry_run_knows_the_do_not_call_list_and_the_workspace_s_hours(here: De
         outdial(here, "dnc", "remove", opted_out)
 
 
+NO_ZONE = "for these numbers no single time zone is known, and the hours do not open in all that may be theirs; "
+BY_ONE_CLOCK = "give --timezone, such as Europe/Berlin, by whose clock the hours count for everybody"
+
+
+def test_hours_that_open_for_nobody_are_told_with_what_to_do(here: Desk, tmp_path: Path) -> None:
+    file = listed(tmp_path, "phone_number\n+15551234567\n")
+    dry = ("submit", file, "--dry-run", "--hours", "mon-fri 09:00-18:00")
+    assert words_of(outdial(here, *dry), REFUSED).splitlines()[-3:] == [
+        "  first call: never in the next two weeks: no phone's calling hours open",
+        f"nobody can be called: {NO_ZONE}{BY_ONE_CLOCK}",
+        "Nothing was sent.",
+    ]
+    assert told(outdial(here, *dry, "--json"), REFUSED)["obstacles"] == [
+        f"nobody can be called: {NO_ZONE}{BY_ONE_CLOCK}"
+    ]
+    assert told(outdial(here, *dry, "--timezone", "Europe/Berlin", "--json"))["obstacles"] == []
+    both = listed(tmp_path, "phone_number\n+15551234567\n+493091115020\n", "both.csv")
+    some = outdial(here, "submit", both, "--dry-run", "--hours", "mon-fri 09:00-18:00")
+    assert f"1 of 2 can't be called: {NO_ZONE}{BY_ONE_CLOCK}" in words_of(some)
+    later = ("--schedule", "2030-01-07 09:00 UTC", "--json")
+    done = outdial(here, "submit", both, *with_both(here), "--hours", "mon-fri 09:00-18:00", *later)
+    assert told(done)["total_calls_scheduled"] == 2
+    assert f"{both}: 1 of 2 can't be called: {NO_ZONE}{BY_ONE_CLOCK}" in done.stderr.decode()
+
+
+def test_the_workspace_s_hours_that_open_for_nobody_are_told_too(here: Desk, tmp_path: Path) -> None:
+    file = listed(tmp_path, "phone_number\n+15551234567\n")
+    hours = {"rules": [{"start": "09:00", "end": "18:00"}]}
+    assert here.http.patch("/v1/convai/settings", json={"calling_hours": hours}).status_code == 200
+    try:
+        (why,) = told(outdial(here, "submit", file, "--dry-run", "--json"), REFUSED)["obstacles"]
+    finally:
+        here.http.patch("/v1/convai/settings", json={"calling_hours": None})
+    instead = "give --hours and --timezone, which count instead of the workspace's hours"
+    assert why == f"nobody can be called: {NO_ZONE}{instead}"
+
+
 def test_a_dry_run_needs_no_server(here: Desk, tmp_path: Path) -> None:
     file = listed(tmp_path, "phone_number\n+493091115001\n")
     done = outdial(here, "submit", file, "--dry-run", OUTDIAL_API_KEY="")
@@ -223,6 +260,11 @@ def test_more_than_one_submit_takes_is_split_only_when_asked_for(here: Desk, tmp
     assert done.returncode == REFUSED
     assert b"10,001 people do not fit: one submit takes 10,000. --split makes 2 batches of them" in done.stderr
     assert batches(here) == before
+    dry = outdial(here, "submit", file, "--dry-run")
+    refused = "will be refused without --split: 10,001 people do not fit: one submit takes 10,000."
+    last = [f"{refused} --split makes 2 batches of them", "Nothing was sent."]
+    assert words_of(dry, REFUSED).splitlines()[-2:] == last
+    assert told(outdial(here, "submit", file, "--dry-run", "--split", "--json"))["batches"] == 2
     key = ("--idempotency-key", f"split-{time.time_ns()}")
     made = told(outdial(here, "submit", file, *with_both(here), *later, "--split", *key, "--json"))["batches"]
     assert [(one["name"], one["total_calls_scheduled"]) for one in made] == [

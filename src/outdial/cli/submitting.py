@@ -101,10 +101,11 @@ def submit(  # noqa: PLR0913 - a command has as many options as people need
     gathered = gather(file, reading, bad_path=bad_rows)
     _tell_list(gathered)
     if dry_run:
-        raise typer.Exit(_dry_run(gathered, wish, as_json=as_json))
+        raise typer.Exit(_dry_run(gathered, wish, split=split, as_json=as_json))
     _refuse(gathered, skip_bad=skip_bad, split=split)
     client = from_environment()
     head = _head(client, wish, gathered)
+    _tell_never(gathered, wish)
     if not (yes or as_json):
         _ask(gathered, wish)
     made = _send(client, head, gathered, once or new_key(), split=split)
@@ -190,7 +191,7 @@ def _tell_list(gathered: Gathered) -> None:
         tell.aside(complaint)
 
 
-def _dry_run(gathered: Gathered, wish: Wish, *, as_json: bool) -> int:
+def _dry_run(gathered: Gathered, wish: Wish, *, split: bool, as_json: bool) -> int:
     """What would happen; the exit code says whether it could."""
     client = _client_if_any()
     suppressed = None
@@ -205,12 +206,25 @@ def _dry_run(gathered: Gathered, wish: Wish, *, as_json: bool) -> int:
     hours = parse_hours(plain)
     start = wish.start or SystemClock().utc().replace(microsecond=0)
     found = verdict.legal(gathered, hours, start, otherwise=wish.timezone)
+    in_the_way = list(verdict.obstacles(gathered, found, hours, split=split, own=wish.hours is not None))
+    words = [obstacle.words for obstacle in in_the_way]
     if as_json:
-        tell.as_json(verdict.as_plain(gathered, found, hours, suppressed, start))
+        tell.as_json({**verdict.as_plain(gathered, found, hours, suppressed, start), "obstacles": words})
     else:
-        for line in verdict.report(gathered, found, hours, suppressed, start):
+        for line in (*verdict.report(gathered, found, hours, suppressed, start), *words, "Nothing was sent."):
             tell.out.print(line, markup=False, soft_wrap=True)
-    return REFUSED if gathered.survey.bad or not gathered.survey.good else 0
+    none = not gathered.survey.good or any(obstacle.everybody for obstacle in in_the_way)
+    return REFUSED if gathered.survey.bad or none else 0
+
+
+def _tell_never(gathered: Gathered, wish: Wish) -> None:
+    """Say whom the hours that were asked for never let be called, and what to do: they would wait without end."""
+    hours = parse_hours(wish.hours)
+    if hours is None or hours.zone is not None:
+        return
+    found = verdict.legal(gathered, hours, wish.start or SystemClock().utc(), otherwise=wish.timezone)
+    for obstacle in verdict.obstacles(gathered, found, hours, split=True, own=True):
+        tell.aside(f"{gathered.name}: {obstacle.words}")
 
 
 def _client_if_any() -> Client | None:

@@ -28,6 +28,16 @@ _ZONES_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Something that keeps people of the list from being called."""
+
+    words: str
+    """What it is, and what to do."""
+    everybody: bool
+    """Whether it keeps all of them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Legal:
     """People whose phones have the same candidate zones, and when the first of them may be called."""
 
@@ -82,10 +92,13 @@ def too_many(gathered: Gathered) -> str:
     """Why it does not fit into one batch; empty where it does."""
     if len(gathered.parts) <= 1:
         return ""
-    n = len(gathered.parts)
+    return f"{_too_many(gathered)}; nothing was sent."
+
+
+def _too_many(gathered: Gathered) -> str:
     return (
         f"{gathered.survey.good:,} people do not fit: one submit takes {MOST_PEOPLE:,}. "
-        f"--split makes {n} batches of them; nothing was sent."
+        f"--split makes {len(gathered.parts)} batches of them"
     )
 
 
@@ -101,10 +114,36 @@ def legal(
     return [Legal(these, n, opens_next(hours, these, start)) for these, n in counted.most_common()]
 
 
+def obstacles(
+    gathered: Gathered, found: list[Legal], hours: CallingHours | None, *, split: bool, own: bool
+) -> Iterator[Obstacle]:
+    """What is in the way of the good rows. `own`: the hours are the batch's and not the workspace's."""
+    if not split and len(gathered.parts) > 1:
+        yield Obstacle(f"will be refused without --split: {_too_many(gathered)}", everybody=True)
+    if hours is not None and (never := sum(one.people for one in found if one.first_call is None)):
+        everybody = never == gathered.survey.good
+        whom = "nobody can" if everybody else f"{never:,} of {gathered.survey.good:,} can't"
+        yield Obstacle(f"{whom} be called: {_never(hours, own=own)}", everybody=everybody)
+
+
+def _never(hours: CallingHours, *, own: bool) -> str:
+    """Why calling hours open for nobody, and what to do."""
+    if hours.zone is not None:
+        return "the calling hours do not open in the next two weeks; give others with --hours"
+    cure = (
+        "give --timezone, such as Europe/Berlin, by whose clock the hours count for everybody"
+        if own
+        else "give --hours and --timezone, which count instead of the workspace's hours"
+    )
+    return (
+        f"for these numbers no single time zone is known, and the hours do not open in all that may be theirs; {cure}"
+    )
+
+
 def report(
     gathered: Gathered, found: list[Legal], hours: CallingHours | None, suppressed: int | None, start: datetime
 ) -> Iterator[str]:
-    """A dry run in words."""
+    """A dry run in words, up to what is in the way."""
     survey = gathered.survey
     yield f"{gathered.name}: {_rows(survey.rows)}, {survey.good:,} can be called, {survey.bad:,} can't"
     numbers = "number" if survey.different == 1 else "numbers"
@@ -121,7 +160,6 @@ def report(
     if len(found) > _ZONES_SHOWN:
         yield f"    {sum(one.people for one in found[_ZONES_SHOWN:]):>7,}  in {len(found) - _ZONES_SHOWN} more"
     yield f"  first call: {_first(found, hours, start)}"
-    yield "Nothing was sent."
 
 
 def as_plain(
