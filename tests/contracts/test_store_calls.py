@@ -151,6 +151,7 @@ async def test_rate_lets_no_more_through_than_allowed(store: SqlStore, engine_ur
     batch = await world.submit(300, target_concurrency_limit=1000)
     starts: list[float] = []
     for _ in range(400):
+        await world.store.heartbeat(world.lease)  # on a loaded machine this lasts longer than a lease
         answer = await world.answer(batch)
         for one in answer.claimed:
             starts.append(world.now)
@@ -339,6 +340,28 @@ async def test_a_new_epoch_ends_the_old_one(world: World) -> None:
     world.lease = newer
     assert [one.ord for one in await world.claim(batch)] == [intent.ord]
     await world.assert_recount(batch)
+
+
+async def test_calls_that_nobody_can_be_asked_about_are_told_with_their_end(world: World) -> None:
+    async def reason() -> str:
+        return (await world.store.batch(world.workspace_id, batch.public_id, now=world.now)).status_reason
+
+    batch = await world.submit(3, target_concurrency_limit=2)
+    silent, live = await world.claim(batch)
+    await world.go(silent)
+    await world.go(live)
+    await world.report(live.call_key, EventKind.ANSWERED)
+    full = "limit reached: 2 of at most 2 calls at once of this batch are up; it goes on when one ends"
+    assert await reason() == full
+    world.now += 20
+    assert (await reason()).startswith(f"{full}. 1 call is in doubt")
+    newer = await world.store.register_node("one", now=world.now)
+    await world.store.reap(newer, now=world.now)
+    assert (await reason()).startswith(f"{full}. 2 calls are in doubt")
+    await world.store.adopt(newer, live.call_key)
+    await world.store.adopt(newer, silent.call_key)
+    await world.report(silent.call_key, EventKind.RINGING)
+    assert await reason() == full
 
 
 async def test_a_living_node_keeps_what_it_has(world: World) -> None:

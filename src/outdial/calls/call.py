@@ -15,7 +15,7 @@ from outdial.calls.pace import Gates
 from outdial.calls.prepare import Hand, prepare
 from outdial.calls.tenure import Tenure
 from outdial.domain.backoff import backoff
-from outdial.domain.call import CallEvent, EventKind
+from outdial.domain.call import SEND_SECS, CallEvent, EventKind
 from outdial.domain.window import open_through
 from outdial.ports.lines import CallOrder
 from outdial.ports.store import GoRequest, GoVerdict, Store
@@ -23,8 +23,6 @@ from outdial.runtime.clock import Clock
 from outdial.runtime.failpoint import reach
 from outdial.runtime.log import get_logger
 
-SEND_SECS = 2.0
-"""The send deadline: nothing is sent later than this after GO was asked for."""
 VOID_TRIES = 8
 MOST_TOLD = 10_000
 

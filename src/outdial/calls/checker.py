@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from outdial.calls.alarm import Alarm
-from outdial.calls.call import SEND_SECS, Calls
+from outdial.calls.call import Calls
 from outdial.calls.hangups import bare_order
 from outdial.calls.intake import Intake
 from outdial.calls.network import Network, Networks
 from outdial.calls.tenure import Tenure
 from outdial.domain.attempt import AttemptState
 from outdial.domain.backoff import backoff
-from outdial.domain.call import CallEvent, EventKind
+from outdial.domain.call import SEND_SECS, CallEvent, EventKind
 from outdial.ports.lines import CallOrder, LookUpFailed
 from outdial.ports.store import Check, Store
 from outdial.runtime.clock import Clock

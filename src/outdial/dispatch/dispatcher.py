@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from outdial.calls.alarm import Alarm
-from outdial.calls.call import SEND_SECS, Calls
+from outdial.calls.call import Calls
 from outdial.calls.prepare import Hand
 from outdial.calls.tenure import Tenure
 from outdial.dispatch.lag import Lag
 from outdial.dispatch.rounds import AT_ONCE, Round
+from outdial.domain.call import SEND_SECS
 from outdial.domain.errors import Invalid
 from outdial.domain.window import CallingHours, Openings, open_at, open_through, parse, zones_of
 from outdial.ports.meters import UNMETERED, Meters

@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from outdial.domain.outcome import Ending
 
+SEND_SECS = 2.0
+"""The send deadline: nothing is sent later than this after GO was asked for."""
+
 
 class EventKind(StrEnum):
     """The closed list of things that are reported of a call."""

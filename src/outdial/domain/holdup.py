@@ -127,6 +127,13 @@ def why_held_back(holdup: Holdup, fronts: Sequence[Front], now: float) -> str:
     return f"nobody is due yet: earlier calls of those who wait may still be up; it goes on at {when}"
 
 
+def in_doubt(calls: int, over_at: float, zone: str | None) -> str:
+    """What to say of calls that nobody can be asked about: they hold their places until they must be over."""
+    are = "1 call is" if calls == 1 else f"{calls} calls are"
+    why = "who placed them is gone, or they had no word since"
+    return f"{are} in doubt: {why}; without news they end as unknown by {at(over_at, zone, exact=True)}"
+
+
 def at(instant: float, zone: str | None, *, exact: bool = False) -> str:
     """An instant by the clock of this zone, and which clock that is; to the second where that says more."""
     name = zone or "UTC"

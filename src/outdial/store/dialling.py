@@ -38,7 +38,7 @@ from outdial.store.cases import Case, Places, give_back
 from outdial.store.desk import Desk
 from outdial.store.engine import Engine
 from outdial.store.instants import MICROS, maybe_micros, micros, seconds
-from outdial.store.ledger import AttemptRecord, Ledger, RecipientRecord, bucket_keys
+from outdial.store.ledger import NOBODY, AttemptRecord, Ledger, RecipientRecord, bucket_keys
 from outdial.store.numbers import number_row
 from outdial.store.op import Footprint, Kind, Lane, Later, Reads, Row, Tx
 from outdial.store.rows import RowCache, batch_row, quotas_of
@@ -552,8 +552,6 @@ class Reaping:
 
 REAP_CHUNK = 1000
 """Attempts taken back in one transaction."""
-NOBODY = 0
-"""The epoch of an attempt whose owner is dead, until the call is found and adopted."""
 UNDER_WAY = frozenset({AttemptState.DIALING, AttemptState.RINGING, AttemptState.LIVE})
 
 

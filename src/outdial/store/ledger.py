@@ -18,6 +18,9 @@ from outdial.domain.recipient import FINAL, RecipientStatus
 from outdial.store.instants import seconds
 from outdial.store.op import Row, Tx
 
+NOBODY = 0
+"""The epoch of an attempt whose owner is dead, until the call is found and adopted."""
+
 
 @dataclass(slots=True)
 class AttemptRecord:

@@ -16,10 +16,10 @@ from outdial.ports.store import Check, ClaimLimits, GivenUp, NodeLease, Taken
 from outdial.store import cases
 from outdial.store.cases import Case, Places
 from outdial.store.desk import Desk
-from outdial.store.dialling import NOBODY, UNDER_WAY, health_of
+from outdial.store.dialling import UNDER_WAY, health_of
 from outdial.store.engine import Engine
 from outdial.store.instants import MICROS, maybe_micros, maybe_seconds, micros, seconds
-from outdial.store.ledger import AttemptRecord, Ledger, RecipientRecord
+from outdial.store.ledger import NOBODY, AttemptRecord, Ledger, RecipientRecord
 from outdial.store.op import Footprint, Kind, Lane, Reads, Row, Tx
 from outdial.store.secrets import Vault
 from outdial.store.suppression import OPTED_OUT

@@ -6,15 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 from outdial.domain import batch as batches
+from outdial.domain.call import SEND_SECS
 from outdial.domain.daily import Quota, day_of
 from outdial.domain.errors import Invalid
-from outdial.domain.holdup import ALL_LISTED, Front, Holdup, Limit, Queue, open_queues, why, why_held_back
+from outdial.domain.holdup import ALL_LISTED, Front, Holdup, Limit, Queue, in_doubt, open_queues, why, why_held_back
 from outdial.domain.limits import Bucket, batch_cap
 from outdial.domain.window import CallingHours, parse
 from outdial.ports.store import BatchRow
 from outdial.store.dialling import health_of, trying_of
 from outdial.store.instants import micros, seconds
-from outdial.store.ledger import bucket_keys
+from outdial.store.ledger import NOBODY, bucket_keys
 from outdial.store.op import Reads, Row
 from outdial.store.rows import batch_row, quotas_of
 
@@ -23,6 +24,8 @@ FRONT = 50
 MOST_CLASSES = 5
 QUIET_SECS = 2.0
 """A batch of which somebody was claimed so short ago is being dialled."""
+SILENT_SECS = 15.0
+"""A call of which nothing was heard for so long since it was sent is in doubt: networks answer sooner."""
 NAMES = ("workspace", "agent", "phone number", "trunk", "batch")
 
 
@@ -32,12 +35,32 @@ def explained(tx: Reads, rows: Sequence[Row], now: int) -> list[BatchRow]:
     queues = _queues(tx, waiting)
     buckets = _buckets(tx, list(waiting.values()))
     quotas = _quotas(tx, waiting, now)
+    doubts = _doubts(tx, rows, now)
     return [
-        _waiting(tx, row, queues[row.id], buckets, quotas.get(row.agent_id), now)
-        if row.id in waiting
-        else _over(batch_row(row))
+        _with_doubt(
+            _waiting(tx, row, queues[row.id], buckets, quotas.get(row.agent_id), now)
+            if row.id in waiting
+            else _over(batch_row(row)),
+            doubts.get(row.id),
+        )
         for row in rows
     ]
+
+
+def _doubts(tx: Reads, rows: Sequence[Row], now: int) -> dict[int, Row]:
+    """Of batches that have calls up; also of those that were cancelled, whose calls end as they are."""
+    ids = sorted(row.id for row in rows if row.finished < row.scheduled)
+    if not ids:
+        return {}
+    found = tx.rows("in_doubt", ids=ids, nobody=NOBODY, send_secs=SEND_SECS, silent_since=now - micros(SILENT_SECS))
+    return {row.batch_id: row for row in found}
+
+
+def _with_doubt(batch: BatchRow, doubt: Row | None) -> BatchRow:
+    if doubt is None:
+        return batch
+    words = in_doubt(doubt.calls, seconds(doubt.over_at), batch.timezone)
+    return replace(batch, status_reason=f"{batch.status_reason}. {words}" if batch.status_reason else words)
 
 
 def _waits(row: Row) -> bool:
