@@ -5,7 +5,8 @@ import importlib
 import io
 import os
 import sys
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +15,9 @@ from outdial.cli import agents, batch, dnc, keys, numbers, operating, submitting
 from outdial.cli.client import Failed
 from outdial.cli.options import INTERRUPTED, REFUSED, Database
 from outdial.domain.errors import OutdialError
+
+if TYPE_CHECKING:
+    from outdial.app.pool import WorkerPool
 
 HELP = """Batch calling for voice agents.
 
@@ -89,7 +93,15 @@ def bench(context: typer.Context) -> None:
         bench_main = importlib.import_module("outdial.lab.bench").main
     except ModuleNotFoundError as error:
         raise Failed(f"this installation has no bench: {error}") from None
-    raise typer.Exit(bench_main(context.args))
+    raise typer.Exit(bench_main(context.args, hire=_hire))
+
+
+def _hire(provider: str, settings: Mapping[str, Any], *, workers: int, cap: int) -> "WorkerPool":
+    """Call workers as a server has them: the bench is beside `app`, and can't ask it."""
+    from outdial.app.pool import PoolSettings, WorkerPool
+    from outdial.runtime.clock import SystemClock
+
+    return WorkerPool(PoolSettings(provider, settings, workers, cap, log_level="warning"), clock=SystemClock())
 
 
 @app.command()

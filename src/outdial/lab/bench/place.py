@@ -62,19 +62,32 @@ def open_place(engine: str, *, server: str | None, folder: Path | None) -> Itera
 
 
 def machine(place: Place) -> dict[str, Any]:
-    """What a figure depends on."""
+    """What a figure of the store depends on."""
     if place.engine == "sqlite":
         version = f"SQLite {sqlite3.sqlite_version}"
     else:
         with psycopg.connect(place.url) as connection:
             version = f"PostgreSQL {connection.execute('show server_version').fetchone()[0]}"  # type: ignore[index]  # always a row
+    return {**hardware(), "engine": version, "fdatasync_ms": round(_sync_secs(place.folder) * 1000, 2)}
+
+
+def hardware() -> dict[str, Any]:
+    """What any figure depends on."""
     return {
+        "cpu": _cpu_name(),
         "cpus": len(os.sched_getaffinity(0)),
         "load_1m": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
-        "engine": version,
-        "fdatasync_ms": round(_sync_secs(place.folder) * 1000, 2),
     }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def _sync_secs(folder: Path) -> float:
