@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from outdial.batches.lists.badfile import BadFile
 from outdial.batches.lists.columns import plan
+from outdial.batches.lists.jsonl import CLIENT_DATA
 from outdial.batches.lists.number import BadNumber, like_a_number, read_number, seems_rounded
 from outdial.batches.lists.reading import open_people
 from outdial.batches.lists.shape import BadRow, ListError, Person, Problem, Repair, Rules, Wrong
 from outdial.batches.lists.survey import Survey
+from outdial.domain import bounds
 from tests.support.sheets import Cell, Fault, Formula, workbook
 
 BERLIN = "+493012345678"
@@ -51,6 +53,48 @@ def refusal(content: bytes | str, name: str = "people.csv", **rules: Any) -> str
     with pytest.raises(ListError) as refused:
         rows(content, name, **rules)
     return str(refused.value)
+
+
+# --- how much may be said ------------------------------------------------------------------------------------------
+
+LONG = "x" * 70_000
+TOO_LONG = "it has 70,000 characters; 65,536 are the most; shorten it"
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "problem"),
+    [
+        (f"phone_number,Note\n{BERLIN},{LONG}\n", "people.csv", ("Note", TOO_LONG)),
+        (f"phone_number,First Message\n{BERLIN},{LONG}\n", "people.csv", ("First Message", TOO_LONG)),
+        (json.dumps({"phone_number": BERLIN, "note": LONG}), "people.jsonl", ("note", TOO_LONG)),
+        (json.dumps({"phone_number": BERLIN, CLIENT_DATA: {"user_id": LONG}}), "people.jsonl", ("user_id", TOO_LONG)),
+        (
+            "phone_number," + ",".join(f"v{n}" for n in range(1_001)) + f"\n{BERLIN}" + ",1" * 1_001,
+            "people.csv",
+            ("dynamic_variables", "it has 1,001 variables; 1,000 are the most; shorten it"),
+        ),
+        (
+            f"phone_number,{'n' * 257}\n{BERLIN},1",
+            "people.csv",
+            ("n" * 64, "its name has 257 characters; 256 are the most; shorten it"),
+        ),
+        (
+            f"phone_number,a,b,c,d,e\n{BERLIN}" + f",{LONG[:60_000]}" * 5,
+            "people.csv",
+            ("", "what is said of this person has more than 262,144 bytes; shorten it"),
+        ),
+    ],
+    ids=["variable", "override", "json", "as the wire has it", "variables", "name", "whole"],
+)
+def test_what_the_server_refuses_as_too_much_is_a_bad_row(content: str, name: str, problem: tuple[str, str]) -> None:
+    (row,) = rows(content, name)
+    assert isinstance(row, BadRow)
+    assert row.problems == (Problem(Wrong.SIZE, *problem),)
+
+
+def test_as_much_as_the_server_takes_is_read() -> None:
+    longest = LONG[: bounds.LONGEST_TEXT]
+    assert said(one(f"phone_number,note\n{BERLIN},{longest}\n")) == {"note": longest}
 
 
 # --- numbers -------------------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ def nested(depth: int) -> dict[str, Any]:
 
 
 TEXT = f"String should have at most {LONGEST_TEXT} characters"
+TEXT_PLAIN = "it has 65,537 characters; 65,536 are the most"
 NAME = f"A name should have at most {LONGEST_NAME} characters"
 
 
@@ -38,22 +39,32 @@ NAME = f"A name should have at most {LONGEST_NAME} characters"
         (
             {"dynamic_variables": {f"v{n}": n for n in range(MOST_VARIABLES)}},
             {"dynamic_variables": {f"v{n}": n for n in range(MOST_VARIABLES + 1)}},
-            Excess(("dynamic_variables",), f"Dictionary should have at most {MOST_VARIABLES} items", "too_long"),
+            Excess(
+                ("dynamic_variables",),
+                f"Dictionary should have at most {MOST_VARIABLES} items",
+                "too_long",
+                "it has 1,001 variables; 1,000 are the most",
+            ),
         ),
         (
             {"dynamic_variables": {"note": "ü" * LONGEST_TEXT}},
             {"dynamic_variables": {"note": "ü" * (LONGEST_TEXT + 1)}},
-            Excess(("dynamic_variables", "note"), TEXT, "string_too_long"),
+            Excess(("dynamic_variables", "note"), TEXT, "string_too_long", TEXT_PLAIN),
         ),
         (
             {"dynamic_variables": {"n" * LONGEST_NAME: 1}},
             {"dynamic_variables": {"n" * (LONGEST_NAME + 1): 1}},
-            Excess(("dynamic_variables", "n" * 64), NAME, "string_too_long"),
+            Excess(
+                ("dynamic_variables", "n" * 64),
+                NAME,
+                "string_too_long",
+                "its name has 257 characters; 256 are the most",
+            ),
         ),
         (
             {"conversation_config_override": {"agent": {"first_message": "x" * LONGEST_TEXT}}},
             {"conversation_config_override": {"agent": {"first_message": "x" * (LONGEST_TEXT + 1)}}},
-            Excess(("conversation_config_override", "agent", "first_message"), TEXT, "string_too_long"),
+            Excess(("conversation_config_override", "agent", "first_message"), TEXT, "string_too_long", TEXT_PLAIN),
         ),
         (
             {"conversation_config_override": {"agent": {"prompt": {"knowledge_base": [{"n" * LONGEST_NAME: 1}]}}}},
@@ -62,12 +73,13 @@ NAME = f"A name should have at most {LONGEST_NAME} characters"
                 ("conversation_config_override", "agent", "prompt", "knowledge_base", 1, "n" * 64),
                 NAME,
                 "string_too_long",
+                "its name has 999 characters; 256 are the most",
             ),
         ),
         (
             {"user_id": "u" * LONGEST_TEXT},
             {"user_id": "u" * (LONGEST_TEXT + 1)},
-            Excess(("user_id",), TEXT, "string_too_long"),
+            Excess(("user_id",), TEXT, "string_too_long", TEXT_PLAIN),
         ),
         (
             nested(DEEPEST),
@@ -76,6 +88,7 @@ NAME = f"A name should have at most {LONGEST_NAME} characters"
                 ("custom_llm_extra_body", 0, "in", 0, "in", 0, "in", 0),
                 f"Value error, more than {DEEPEST} objects or lists inside of one another",
                 "value_error",
+                f"more than {DEEPEST} objects or lists inside of one another",
             ),
         ),
     ],
@@ -90,7 +103,10 @@ def test_the_whole_is_measured_in_bytes(letter: str) -> None:
     room = LARGEST_DATA // len(letter.encode())
     assert too_large(letter * room) is None
     assert too_large(letter * room + "x") == Excess(
-        (), f"Value error, what is said of one person has at most {LARGEST_DATA} bytes", "value_error"
+        (),
+        f"Value error, what is said of one person has at most {LARGEST_DATA} bytes",
+        "value_error",
+        f"what is said of this person has more than {LARGEST_DATA:,} bytes",
     )
 
 

@@ -210,6 +210,13 @@ def test_a_dry_run_needs_no_server(here: Desk, tmp_path: Path) -> None:
     assert done.returncode == 0
 
 
+def test_a_dry_run_refuses_what_the_server_would_refuse_as_too_much(here: Desk, tmp_path: Path) -> None:
+    file = listed(tmp_path, f"phone_number,note\n+493091115021,{'x' * 70_000}\n+493091115022,y\n")
+    done = outdial(here, "submit", file, "--dry-run")
+    assert ", 1 can be called, 1 can't" in words_of(done, REFUSED)
+    assert "  line 2, note: it has 70,000 characters; 65,536 are the most; shorten it" in done.stderr.decode()
+
+
 def test_a_dry_run_of_a_bad_list_is_refused(here: Desk, tmp_path: Path) -> None:
     plain = told(outdial(here, "submit", listed(tmp_path, DAMAGED), "--dry-run", "--json"), REFUSED)
     assert [(one["place"], one["problem"]) for one in plain["bad"]] == [(3, "rounded"), (4, "no_plus")]

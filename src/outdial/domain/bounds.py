@@ -30,7 +30,10 @@ class Excess(NamedTuple):
     path: _Path
     """Inside of the data."""
     msg: str
+    """As FastAPI words it."""
     type: str
+    plain: str
+    """What it is, for whoever wrote a list."""
 
 
 def evidently_fine(text: str) -> bool:
@@ -44,7 +47,7 @@ def too_large(text: str) -> Excess | None:
     if size <= LARGEST_DATA:
         return None
     what = f"Value error, what is said of one person has at most {LARGEST_DATA} bytes"
-    return Excess((), what, "value_error")
+    return Excess((), what, "value_error", f"what is said of this person has more than {LARGEST_DATA:,} bytes")
 
 
 def excesses(data: object) -> Iterator[Excess]:
@@ -52,24 +55,26 @@ def excesses(data: object) -> Iterator[Excess]:
     if isinstance(data, Mapping):
         variables = data.get("dynamic_variables")
         if isinstance(variables, Mapping) and len(variables) > MOST_VARIABLES:
-            yield Excess(("dynamic_variables",), f"Dictionary should have at most {MOST_VARIABLES} items", "too_long")
+            msg = f"Dictionary should have at most {MOST_VARIABLES} items"
+            plain = f"it has {len(variables):,} variables; {MOST_VARIABLES:,} are the most"
+            yield Excess(("dynamic_variables",), msg, "too_long", plain)
     yield from _inside(data, ())
 
 
 def _inside(value: object, path: _Path) -> Iterator[Excess]:
     if isinstance(value, str):
         if len(value) > LONGEST_TEXT:
-            yield Excess(path, f"String should have at most {LONGEST_TEXT} characters", "string_too_long")
+            plain = f"it has {len(value):,} characters; {LONGEST_TEXT:,} are the most"
+            yield Excess(path, f"String should have at most {LONGEST_TEXT} characters", "string_too_long", plain)
     elif isinstance(value, Mapping | list):
         if len(path) >= DEEPEST:
-            yield Excess(
-                path[:8], f"Value error, more than {DEEPEST} objects or lists inside of one another", "value_error"
-            )
+            plain = f"more than {DEEPEST} objects or lists inside of one another"
+            yield Excess(path[:8], f"Value error, {plain}", "value_error", plain)
             return
         for name, inner in value.items() if isinstance(value, Mapping) else enumerate(value):
             if isinstance(name, str) and len(name) > LONGEST_NAME:
-                yield Excess(
-                    (*path, name[:SHOWN]), f"A name should have at most {LONGEST_NAME} characters", "string_too_long"
-                )
+                msg = f"A name should have at most {LONGEST_NAME} characters"
+                plain = f"its name has {len(name):,} characters; {LONGEST_NAME} are the most"
+                yield Excess((*path, name[:SHOWN]), msg, "string_too_long", plain)
             elif isinstance(inner, str | dict | list):
                 yield from _inside(inner, (*path, name))

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from itertools import chain, islice
 from typing import Any, BinaryIO
 
+import msgspec
+
 from outdial.batches.lists import jsonl
 from outdial.batches.lists.columns import Plan, numbers_named, plain, plan
 from outdial.batches.lists.delimited import Record, delimited, one_delimiter, swallowed
@@ -11,9 +13,12 @@ from outdial.batches.lists.encoding import Encoding, check_encoding, encoding_of
 from outdial.batches.lists.number import BadNumber, like_a_number, read_number
 from outdial.batches.lists.shape import BadRow, ListError, Person, Problem, Repair, Rules, Wrong
 from outdial.batches.lists.sheet import LOOK_AT, MARKS, sheet_of
+from outdial.domain import bounds
 
 LONGEST_ID = 256
 _JSON_NAMES = (".jsonl", ".ndjson", ".jsonlines", ".json")
+MOST_EXCESSES = 10
+"""Complaints about how much is said of one person."""
 _MOST_PLANS = 1_000
 """Shapes of JSON objects that are remembered; a list that invents keys for everybody is read without."""
 
@@ -140,9 +145,10 @@ class _Table(People):
             if value := cells[place].strip():
                 _put(override, path, value)
         self.nameless += any(cells[place].strip() for place in columns.nameless)
+        _add_client_data(recipient, said, override)
+        _check_size(recipient, columns, problems)
         if problems:
             return BadRow(record.place, tuple(problems), tuple(cells))
-        _add_client_data(recipient, said, override)
         return Person(record.place, number, recipient, repair)
 
 
@@ -207,6 +213,7 @@ class _Objects(People):
             if text := _text(values[at], columns.names[at], problems):
                 _put(override, path, text)
         _add_client_data(recipient, said, override, _given(found, problems))
+        _check_size(recipient, columns, problems)
         return None if problems else Person(place, number, recipient, repair)
 
     def _plan_of(self, found: Mapping[str, Any]) -> Plan:
@@ -276,6 +283,30 @@ def _add_client_data(
         data["conversation_config_override"] = _merged(data.get("conversation_config_override"), override)
     if data:
         recipient[jsonl.CLIENT_DATA] = data
+
+
+def _check_size(recipient: Mapping[str, Any], columns: Plan, problems: list[Problem]) -> None:
+    """Complain about what the server would refuse as too much."""
+    data = recipient.get(jsonl.CLIENT_DATA)
+    if data is None:
+        return
+    text = msgspec.json.encode(data).decode()
+    if bounds.evidently_fine(text):
+        return
+    whole = bounds.too_large(text)
+    found = islice(bounds.excesses(data), MOST_EXCESSES) if whole is None else (whole,)
+    problems += [Problem(Wrong.SIZE, _column(one.path, columns), f"{one.plain}; shorten it") for one in found]
+
+
+def _column(path: tuple[str | int, ...], columns: Plan) -> str:
+    """The column that this place of what is said of a person came from; of JSON lines it may be the place itself."""
+    match path:
+        case ("dynamic_variables", str() as name):
+            return name
+        case ("conversation_config_override", *inner):
+            named = (columns.names[at] for at, place in columns.overrides if place == tuple(inner))
+            return next(named, ".".join(map(str, path)))
+    return ".".join(map(str, path))
 
 
 def _merged(given: object, ours: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,6 +43,8 @@ class Wrong(StrEnum):
     ID = "id"
     COLUMNS = "columns"
     VALUE = "value"
+    SIZE = "size"
+    """More is said of this person than the server takes (domain/bounds.py)."""
     BROKEN = "broken"
     """Not CSV, not JSON."""
 
