@@ -51,7 +51,8 @@ async def test_what_it_says_is_told_with_the_reason_until_somebody_resumes(world
     await halt(world)
     waiting = await world.submit(1)
     why = "provider_rejected: bad_credentials"
-    halted = f"halted: the trunk refuses every call alike ({why}); mend its settings, then resume"
+    way = "mend its settings (`outdial doctor` says how), then resume"
+    halted = f"halted: the trunk refuses every call alike ({why}); {way}"
     assert await reason(world, waiting) == halted
     await due(world)
     assert await reason(world, waiting) == halted

@@ -28,21 +28,21 @@ NOTHING = Holdup(
 )
 
 
+HALTED = (
+    "halted: the trunk refuses every call alike (wrong password); "
+    "mend its settings (`outdial doctor` says how), then resume"
+)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({}, ""),
         ({"paused": True}, "paused: nobody new is called until it is resumed"),
-        (
-            {"halted_reason": "wrong password"},
-            "halted: the trunk refuses every call alike (wrong password); mend its settings, then resume",
-        ),
+        ({"halted_reason": "wrong password"}, HALTED),
         (
             {"halted_reason": "wrong password", "asked": ("it is there", NOW - 10), "zone": "Europe/Berlin"},
-            (
-                "halted: the trunk refuses every call alike (wrong password); mend its settings, then resume. "
-                "Asked at 2027-01-15 08:59:50 Europe/Berlin: it is there"
-            ),
+            f"{HALTED}. Asked at 2027-01-15 08:59:50 Europe/Berlin: it is there",
         ),
         ({"paused": True, "halted_reason": "x", "asked": ("it is there", NOW)}, PAUSED),
         ({"scheduled_at": NOW + 3600}, "scheduled: it begins at 2027-01-15 09:00 UTC"),

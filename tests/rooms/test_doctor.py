@@ -155,14 +155,26 @@ async def test_another_secret_key_is_told(world: World) -> None:
 
 
 async def test_a_halted_trunk_and_a_forgotten_call_are_warned_of(world: World) -> None:
-    await world.dial(await world.submit(1))
+    batch = await world.submit(2)
+    await world.dial(batch)
     change(world.url, "update bucket set halted_at = 1, halted_reason = 'no balance' where key = 't:loopback:1'")
     change(world.url, "update attempt set check_at = 1000000")
     findings = found(world.url)
     assert findings["trunks"].state is State.WARNING
-    assert findings["trunks"].details == ("t:loopback:1: no balance",)
+    assert findings["trunks"].details == (f"{world.number.public_id} (loopback): no balance",)
+    assert "PATCH /v1/convai/phone-numbers/{id}, which lets calls go on" in findings["trunks"].do
+    assert f"`outdial resume {batch.public_id}`" in findings["trunks"].do
     assert findings["calls"].state is State.WARNING
     assert findings["clock"].state is State.FAILED, "this test's clock is ahead of the machine's"
+
+
+async def test_a_halted_trunk_that_nobody_waits_for_is_told_with_retry(world: World) -> None:
+    await world.dial_all(await world.submit(1), Outcome.PROVIDER_REJECTED)
+    change(world.url, "update bucket set halted_at = 1, halted_reason = 'no balance' where key = 't:loopback:1'")
+    finding = found(world.url)["trunks"]
+    assert finding.state is State.WARNING
+    assert "PATCH /v1/convai/phone-numbers/{id}" in finding.do
+    assert finding.do.endswith("No batch waits for it: `outdial retry` calls those who were not reached.")
 
 
 # --- SQLite's file -------------------------------------------------------------------------------------------------

@@ -280,11 +280,20 @@ def _trunks(tx: Reads) -> Iterator[Finding]:
         yield warning(
             "trunks",
             f"{len(halted)} refuse every call alike and are halted",
-            "Mend what they say (credentials, balance, caller id), then resume a batch that uses them.",
-            [f"{row.key}: {row.halted_reason}" for row in halted],
+            _to_mend([row.waiting for row in halted if row.waiting]),
+            [f"{row.public_id} ({row.provider}): {row.halted_reason}" for row in halted],
         )
     else:
         yield ok("trunks", "none is halted")
+
+
+def _to_mend(waiting: Sequence[str]) -> str:
+    """How a halted trunk is mended; `waiting`: batches that go on then."""
+    change = "Change the number's settings with PATCH /v1/convai/phone-numbers/{id}"
+    elsewhere = "what is wrong at the provider (balance, caller id) is mended there"
+    if not waiting:
+        return f"{change}; {elsewhere}. No batch waits for it: `outdial retry` calls those who were not reached."
+    return f"{change}, which lets calls go on; {elsewhere}, and then `outdial resume {waiting[0]}`."
 
 
 def _overdue(tx: Reads) -> Iterator[Finding]:

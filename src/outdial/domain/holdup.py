@@ -90,7 +90,8 @@ def _held(holdup: Holdup, _now: float) -> str:
 
 def halted(reason: str) -> str:
     """What to say of a halted trunk; empty while it is not halted."""
-    return reason and f"halted: the trunk refuses every call alike ({reason}); mend its settings, then resume"
+    way = "mend its settings (`outdial doctor` says how), then resume"
+    return reason and f"halted: the trunk refuses every call alike ({reason}); {way}"
 
 
 def _not_begun(holdup: Holdup, now: float) -> str:

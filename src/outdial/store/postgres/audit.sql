@@ -128,7 +128,20 @@ where n.deleted_at is null
 order by n.id;
 
 -- name: audit_halted
-select key, halted_reason, halted_at from bucket where halted_at is not null order by key;
+-- Numbers whose trunk is halted, each with the first batch that waits for it, if one does.
+select
+    n.public_id,
+    n.provider,
+    t.halted_reason,
+    (
+        select b.public_id from batch b
+        where b.number_id = n.id and b.deleted_at is null and b.status in ('pending', 'in_progress')
+        order by b.id limit 1
+    ) as waiting
+from bucket t
+join phone_number n on n.trunk = t.key and n.deleted_at is null
+where t.halted_at is not null
+order by n.id;
 
 -- name: audit_newest
 select max(updated_at) from batch;
