@@ -322,7 +322,9 @@ async def test_a_halted_and_a_probed_trunk(world: World) -> None:
     batch = await world.submit(10)
     for one in await world.dial(batch, 3):
         await world.report(one.call_key, EventKind.UNSENT, reason=CONNECTION_REFUSED)
-    assert (await why(world, batch)).startswith("the network takes no connections: one call tries again at 2027-01-15")
+    assert (await why(world, batch)).startswith(
+        "the network takes no connections (`outdial doctor` tells more): one call tries again at 2027-01-15"
+    )
     world.now += 2
     for _ in range(3):
         (one,) = await world.dial(batch, 1)

@@ -73,7 +73,13 @@ HALTED = (
             "outside calling hours: nobody can tell in which time zone the numbers that wait are",
         ),
         ({"hours": CallingHours(()), "queues": (Queue("Europe/Berlin", NOW),)}, f"outside calling hours: {NEVER}"),
-        ({"probe_at": NOW + 4}, "the network takes no connections: one call tries again at 2027-01-15 08:00:04 UTC"),
+        (
+            {"probe_at": NOW + 4},
+            (
+                "the network takes no connections (`outdial doctor` tells more): one call tries again at "
+                "2027-01-15 08:00:04 UTC"
+            ),
+        ),
         ({"probe_at": NOW - 4}, ""),
         (
             {"limits": (Limit("workspace", 100, 99), Limit("trunk", 2, 3))},

@@ -377,7 +377,7 @@ async def test_the_trunk_of_each_number_is_asked_whether_it_is_there(store: SqlS
             provider="sip_trunk", settings=trunk("127.0.0.1:9"), trunk="t:sip:2", phone_number="+15550002"
         )
         await store.create_number(world.workspace_id, gone, now=world.now)
-        findings = await asyncio.to_thread(found, engine_url)
+        findings = await asyncio.to_thread(found, engine_url, OUTDIAL_SIP_INTERFACE="127.0.0.1")
         there, missing = (findings[f"trunk of {public_id}"] for public_id in (world.number.public_id, gone.public_id))
         assert there.state is State.OK
         assert there.says.startswith(f"{far.address} over UDP answers OPTIONS with 200 in ")

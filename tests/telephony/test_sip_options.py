@@ -153,3 +153,11 @@ async def test_a_certificate_counts_as_it_does_for_calls(trunk: tuple[Kamailio, 
     assert "OUTDIAL_SIP_CAFILE" in found.do
     in_clear = await asked(f"localhost:{proxy.port}", "tls", cafile=str(cafile))
     assert not in_clear.there
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:5060", "localhost", "[::1]:5070"])
+async def test_a_trunk_on_this_machine_needs_the_loopback_to_be_named(address: str) -> None:
+    found = await asked(address, interface=None)
+    assert not found.there
+    assert found.says.endswith("calls have no way there")
+    assert "OUTDIAL_SIP_INTERFACE=127.0.0.1" in found.do

@@ -103,7 +103,8 @@ def _not_begun(holdup: Holdup, now: float) -> str:
 def _probed(holdup: Holdup, now: float) -> str:
     if holdup.probe_at is None or holdup.probe_at <= now:
         return ""
-    return f"the network takes no connections: one call tries again at {at(holdup.probe_at, holdup.zone, exact=True)}"
+    again = at(holdup.probe_at, holdup.zone, exact=True)
+    return f"the network takes no connections (`outdial doctor` tells more): one call tries again at {again}"
 
 
 def _tried(holdup: Holdup, _now: float) -> str:

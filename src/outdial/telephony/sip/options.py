@@ -58,6 +58,10 @@ async def probe(settings: Mapping[str, Any], number: str, worker: Mapping[str, A
     except BadSetting as wrong:
         return Reach(there=False, says=f"it can't be asked: {wrong}", do="Correct the setting.")
     where = f"{trunk.domain} over {trunk.transport.upper()}"
+    if config.interface is None and _on_this_machine(trunk.host):
+        # we could ask it, but the stack takes no loopback address of itself
+        do = "Set OUTDIAL_SIP_INTERFACE=127.0.0.1, for the server and here: it is reached over the loopback alone."
+        return Reach(there=False, says=f"{where} is on this machine, and calls have no way there", do=do)
     try:
         async with asyncio.timeout(ANSWER_SECS):
             status = await _WAYS[trunk.transport](trunk, config, _question(trunk, number))
@@ -69,6 +73,13 @@ async def probe(settings: Mapping[str, Any], number: str, worker: Mapping[str, A
         do = "It is there and can't work: ask whoever runs it."
         return Reach(there=False, says=f"{where} answers OPTIONS with {status}", took_ms=took_ms, do=do)
     return Reach(there=True, says=f"{where} answers OPTIONS with {status}", took_ms=took_ms)
+
+
+def _on_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _question(trunk: Trunk, number: str) -> _Question:
