@@ -41,7 +41,7 @@ from tests.faults.judge import (
     judge,
     read_log,
 )
-from tests.faults.over_sip import DEAF, LONGEST_CALL_SECS, RING_LIMIT_SECS, SipJudgement, unreached
+from tests.faults.over_sip import DEAF, LONGEST_CALL_SECS, RING_LIMIT_SECS, THROTTLED, SipJudgement, unreached
 from tests.faults.unreliable import UnreliableWay
 from tests.support.carrier import Carrier
 from tests.support.fault_table import RESULTS
@@ -132,8 +132,8 @@ class Trunk:
     """Calls a second: a worker can tear down 20 that were answered."""
     reply_secs: float = 10
     """How long a trunk may say nothing at all."""
-    deaf: bool = True
-    """Whether numbers are called whose every reply gets lost; each holds a round up until it must be over."""
+    holding_up: bool = True
+    """Whether numbers are called that hold a round up: one is deaf, one is throttled three times."""
     port: int = field(default_factory=_free_sip_port)
 
     @property
@@ -299,7 +299,7 @@ class World:
         options = trunk.network_options if trunk is not None else ()
         self.carrier = Carrier(folder / "carrier.log", self.ring, self.talk, options=options)
         self.way = None if unreliable is None else UnreliableWay(seed, self._urls, unreliable)
-        self._endings = [ending for ending in ENDINGS if trunk is None or trunk.deaf or ending != DEAF]
+        self._endings = [one for one in ENDINGS if trunk is None or trunk.holding_up or one not in {DEAF, THROTTLED}]
         self._more = settings or {}
         self._one_dials = one_dials
         self.armed = "" if armed is None else armed(self.chance)

@@ -33,8 +33,8 @@ TOLD_SECS = 2.0
 LET_GO_SECS = 4.0
 """Until the calls of a killed server are ended: its workers take 3 s at most."""
 AT_ONCE_SECS = 1.0
-DEAF, LATE_ANSWER, SILENT = "0900", "0901", "0903"
-"""No reply from there gets through · answers are lost twice · nothing is heard any more after the answer."""
+DEAF, LATE_ANSWER, SILENT, THROTTLED = "0900", "0901", "0903", "0904"
+"""No reply from there gets through · answers are lost twice · nothing is heard after the answer · 503 three times."""
 OFTEN = 1_000
 
 
@@ -96,7 +96,7 @@ class SipJudgement(Judgement):
         outcome = outcome_of(dialled.number, dialled.nth)
         allowed = {"unknown" if dialled.number.endswith(DEAF) else outcome}
         if outcome == "voicemail":
-            allowed.add("completed")  # a machine is a person to whoever does not listen for one
+            allowed.add("completed")  # its beep may come later than our longest call ends
         if self._harmed(dialled.t, dialled.t + RING_LIMIT_SECS, "carrier", "machine"):
             allowed.add("no_answer")  # nothing was heard any more until our limit
         return allowed

@@ -57,8 +57,8 @@ def kills_over_sip(
 ) -> Result:
     """Kill servers, workers and the trunk at random while people are called over SIP; then reach who can be reached.
 
-    `quick`: one of each kind, nobody whose phone is deaf. Otherwise some people take their time, and some lists are
-    cancelled.
+    `quick`: one of each kind, and nobody who holds a round up. Otherwise some people take their time, and some lists
+    are cancelled.
     """
     began = time.monotonic()
     chance = Random(seed)
@@ -66,7 +66,7 @@ def kills_over_sip(
         transport="tcp" if seed % 3 == 2 else "udp",
         workers=1 + seed % 2,
         reply_secs=chance.choice((1, 10)),
-        deaf=not quick,
+        holding_up=not quick,
     )
     slow = not quick and chance.random() < 0.5
     patience = (chance.uniform(0.8, 1.2), chance.uniform(1.0, 4.0)) if slow else None
@@ -80,13 +80,25 @@ def kills_over_sip(
             if world.counts["kills"] < kills and world.over(trials[-1]):
                 world.finish(trials[-1])
                 trials.append(world.submit(people, at_once=60))
-        if not quick and chance.random() < 0.3:
+        if not quick and seed % 2:
             world.cancel(trials[-1], hang_up=chance.random() < 0.5)
             world.finish(trials[-1])
             world.retry(trials[-1], "cancelled")
         reach_everybody(world, trials)
         how = f"{trunk.transport}, {trunk.workers} workers, {nodes} nodes" + (", slow people" if slow else "")
         return world.verdict("kills over SIP", began, notes=how)
+
+
+def retry_at_once_over_sip(folder: Path, database: str, seed: int, *, people: int = 40) -> Result:
+    """Nobody is left who could hang up, people talk for long, and the retry comes as soon as it may."""
+    began = time.monotonic()
+    trunk = Trunk(transport="udp" if seed % 2 else "tcp", workers=1, holding_up=False)
+    with World(folder, database, seed=seed, trunk=trunk, patience=(1.2, 4.0)) as world:
+        trial = world.submit(people, at_once=60)
+        world.pass_time(20.0, until=lambda: world.dialled(trial) == people)
+        _kill_somebody(world, what="worker" if seed % 2 else "group", longest_away=0.0)
+        reach_everybody(world, [trial])
+        return world.verdict("retry at once over SIP", began, notes=trunk.transport)
 
 
 def kills_while_asking(folder: Path, database: str, seed: int, *, times: int = 4, people: int = 25) -> Result:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.harness import Result, check
-from tests.faults.scenarios import kills_over_sip
+from tests.faults.scenarios import kills_over_sip, retry_at_once_over_sip
 
 pytest.importorskip("baresip", reason="the extra `sip` is not installed: no wheel for this machine")
 
@@ -31,3 +31,9 @@ def test_kills_over_sip(seed: int, on_both: OnBoth) -> None:
 @pytest.mark.parametrize("seed", range(1050, 1052))
 def test_kills_over_sip_where_two_nodes_dial(seed: int, tmp_path: Path, database: Callable[[str], str]) -> None:
     check(kills_over_sip(tmp_path, database("postgres"), seed, kills=4, nodes=2))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(1070, 1072))
+def test_nobody_is_rung_again_while_a_call_may_be_up_that_nobody_can_ask_about(seed: int, on_both: OnBoth) -> None:
+    on_both(lambda folder, database: retry_at_once_over_sip(folder, database, seed))
