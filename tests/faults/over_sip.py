@@ -97,8 +97,9 @@ class SipJudgement(Judgement):
         allowed = {"unknown" if dialled.number.endswith(DEAF) else outcome}
         if outcome == "voicemail":
             allowed.add("completed")  # its beep may come later than our longest call ends
-        if self._harmed(dialled.t, dialled.t + RING_LIMIT_SECS, "carrier", "machine"):
-            allowed.add("no_answer")  # nothing was heard any more until our limit
+        # our limit counts from the INVITE, which the trunk may have heard later
+        if self._harmed(claimed_at(dialled), dialled.t + RING_LIMIT_SECS, "carrier", "machine"):
+            allowed.add("no_answer")
         return allowed
 
     def blind(self, dialled: Line) -> bool:

@@ -103,6 +103,9 @@ def test_a_ring_limit_needs_a_trunk_that_was_away_or_a_machine_that_stood_still(
     assert verdict(call(k), missed, hurt("worker", 0.1)).wrong
     assert verdict(call(k), missed, hurt("carrier", 0.1)).good
     assert verdict(call(k), missed, hurt("machine", 0.1)).good
+    late = call(k, START + 1.5, number=NUMBER)
+    assert verdict(late, missed, hurt("carrier", -0.5, 0.9)).good, "our limit began before the trunk was back"
+    assert verdict(late, missed, hurt("carrier", -2.0, -1.0)).wrong
 
 
 def test_whoever_could_have_been_reached_and_was_not_is_lost() -> None:
