@@ -81,6 +81,11 @@ def hardware() -> dict[str, Any]:
     }
 
 
+def idle_secs() -> float:
+    """Seconds for which nobody wanted a processor since the machine started, in the mean of its processors."""
+    return float(Path("/proc/uptime").read_text().split()[1]) / (os.cpu_count() or 1)
+
+
 def _cpu_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -8,6 +8,7 @@ import contextlib
 import math
 import statistics
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import msgspec
 
 from outdial.domain.errors import OutdialError
 from outdial.domain.outcome import Outcome
+from outdial.lab.bench.place import idle_secs
 from outdial.lab.bench.sip import sipp
 from outdial.lab.bench.sip.far import HOST
 from outdial.lab.bench.sip.ours import GREETING, Course, Ours
@@ -55,6 +57,8 @@ class _Run:
 
     far: FarEnd
     cpu_secs: float
+    idle_pct: float
+    """Of the machine meanwhile."""
     recorded: Recorded | None = None
 
     @property
@@ -110,6 +114,17 @@ async def first_voice(ours: Ours, folder: Path, *, rounds: int, say: Say) -> dic
     }
 
 
+class _Idle:
+    """How idle the machine is from now on."""
+
+    def __init__(self) -> None:
+        self._began, self._idle = time.perf_counter(), idle_secs()
+
+    def pct(self) -> float:
+        """Until now."""
+        return 100 * (idle_secs() - self._idle) / (time.perf_counter() - self._began)
+
+
 def _told(runs: list[_Run]) -> dict[str, Any]:
     judged = [together([heard(one) for one in run.noted]) for run in runs]
     whole = together(judged)
@@ -119,6 +134,7 @@ def _told(runs: list[_Run]) -> dict[str, Any]:
         "packets": whole.packets,
         "late_pct": round(whole.late_pct, 3),
         "rounds": [round(one.late_pct, 3) for one in judged],
+        "machine_idle_pct": [round(run.idle_pct) for run in runs],
         "late": whole.late,
         "shifts": whole.shifts,
         "off_first_grid_pct": _pct(whole.off_first_grid, whole.packets),
@@ -164,10 +180,10 @@ async def _talk(ours: Ours, text: str, *, calls: int, secs: float, every: float 
 
     courses: list[Course] = []
     async with _far() as far:
-        cpu = ours.cpu_secs()
+        idle, cpu = _Idle(), ours.cpu_secs()
         for _ in range(times):
             courses += await asyncio.gather(*(one(n, far.address) for n in range(calls)))
-        cpu = ours.cpu_secs() - cpu
+        cpu, idle_pct = ours.cpu_secs() - cpu, idle.pct()
         told = _checked(await far.told(), len(courses))
     wrong = [str(course) for course in courses if course.ending is None or course.ending.outcome != Outcome.COMPLETED]
     if wrong:
@@ -175,20 +191,22 @@ async def _talk(ours: Ours, text: str, *, calls: int, secs: float, every: float 
     recorded = await asyncio.to_thread(listen, ours.recordings, len(courses), quiet_secs=secs - calls * every)
     if recorded.files != len(courses):
         raise Unheard(f"{len(courses)} calls left {recorded.files} recordings")
-    return _Run(told, cpu, recorded)
+    return _Run(told, cpu, idle_pct, recorded)
 
 
 async def _control(folder: Path, *, calls: int, secs: float, per_sec: str, times: int = 1) -> _Run:
     """The same of sipp."""
     scenario, cpu = sipp.calls_and_speaks(folder, secs), 0.0
     async with _far() as far:
+        idle = _Idle()
         for _ in range(times):
             called = await asyncio.to_thread(
                 sipp.call, folder, scenario, far.address, calls=calls, at_once=calls, per_sec=per_sec
             )
             cpu += called.cpu_secs
+        idle_pct = idle.pct()
         told = _checked(await far.told(), calls * times)
-    return _Run(told, cpu)
+    return _Run(told, cpu, idle_pct)
 
 
 def _checked(far: FarEnd, calls: int) -> FarEnd:
