@@ -1,5 +1,6 @@
 """Halted trunks that are asked whether they are there, each by one node, and what they said."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -64,7 +65,8 @@ class Probing(Desk):
             return [number_row(row, self.vault) for row in rows]
 
         found = await self._read_alone(read)
-        return [row for row in found if await self._ask(_BEGIN, Beginning(row.trunk, before, now))]
+        ours = await asyncio.gather(*(self._ask(_BEGIN, Beginning(row.trunk, before, now)) for row in found))
+        return [row for row, mine in zip(found, ours, strict=True) if mine]
 
     async def note_probe(self, trunk: str, says: str, *, now: float) -> None:
         """See ports.store.Store."""
