@@ -12,12 +12,14 @@ enough.
 
 import ctypes
 import errno
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
 
 from baresip import _native
 
+log = logging.getLogger(__name__)
 NAME = "outdial"
 PARAMETERS = (f"audio_source={NAME},default", f"audio_player={NAME},default")
 """Of an account of the stack: its calls use this device."""
@@ -186,7 +188,8 @@ class Device:
             self._by_call[call_id] = source
             state[0] = address
             self._began(call_id)
-        except Exception:  # noqa: BLE001 - nothing may be raised into C; a call without audio is told of there
+        except Exception:  # nothing may be raised into C; there, the call ends for want of audio
+            log.exception("the audio of a call could not begin")
             return errno.EINVAL
         return 0
 
