@@ -12,14 +12,15 @@ enough.
 
 import ctypes
 import errno
-import logging
 import threading
 from collections.abc import Callable
 from typing import Any
 
 from baresip import _native
 
-log = logging.getLogger(__name__)
+from outdial.runtime.log import get_logger
+
+log = get_logger()
 NAME = "outdial"
 PARAMETERS = (f"audio_source={NAME},default", f"audio_player={NAME},default")
 """Of an account of the stack: its calls use this device."""
@@ -189,7 +190,7 @@ class Device:
             state[0] = address
             self._began(call_id)
         except Exception:  # nothing may be raised into C; there, the call ends for want of audio
-            log.exception("the audio of a call could not begin")
+            log.exception("audio of a call could not begin")
             return errno.EINVAL
         return 0
 
