@@ -27,12 +27,11 @@ join recipient r on r.batch_id = f.batch_id and r.ord = f.ord;
 
 -- name: in_doubt
 -- Open calls whose owner is gone, or that were sent and had no word since: how many of each batch, and by
--- when the last of them must be over (micros; the checker waits as long where there is no look-up). The states are
--- those of the index of open calls, word for word, or all calls of the batch would be read; what has no GO is none.
+-- when the last of them must be over (micros; the checker waits as long where there is no look-up).
 select a.batch_id, count(*) as calls,
     max(a.go_at + ((:send_secs + a.ring_secs + a.talk_secs + a.horizon_secs) * 1000000)::bigint) as over_at
 from attempt a
 where a.batch_id in (select k.value::bigint from jsonb_array_elements_text(:ids::jsonb) k)
-    and a.state in ('intent', 'dialing', 'ringing', 'live') and a.go_at is not null
+    and a.state in ('dialing', 'ringing', 'live') and a.go_at is not null
     and (a.epoch = :nobody or (a.state = 'dialing' and a.sent_at is null and a.go_at <= :silent_since))
 group by a.batch_id;
